@@ -1,0 +1,1 @@
+"""How to drive it from a shell."""

@@ -1,0 +1,93 @@
+"""The ground under all wire types: frozen msgspec structs that lose nothing.
+
+A wire type lists the members that the protocol names. What else came in stands in `Wire.extra` and goes out again; a
+member that was absent stays absent, as `msgspec.UNSET`; and an object whose `type` nobody had heard of becomes one of
+the ``Unknown*`` structs. `responses_stream.protocol.codec` does this both ways.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+EXTRA_KEY: Final = "*members not listed*"
+"""The name under which msgspec alone would write `Wire.extra`; no member of the protocol is called so."""
+
+
+class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Anything that travels. `extra` holds the members that its type does not list, as plain JSON values.
+
+    While no `extra` is set, here or below, ``msgspec.json.encode(value)`` is exact; `protocol.encode` always is.
+    """
+
+    extra: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name=EXTRA_KEY)
+
+
+class Tagged(Wire, frozen=True, tag_field="type"):
+    """A wire type that the member `type` names."""
+
+    @property
+    def type(self) -> str:
+        """The discriminator, as it stands on the wire."""
+        tag = self.__struct_config__.tag
+        assert isinstance(tag, str)
+        return tag
+
+
+class Event(Tagged, frozen=True):
+    """One event of a stream. `sequence_number` counts from 0 in each response (R021-R023)."""
+
+    sequence_number: int
+
+
+class Item(Tagged, frozen=True):
+    """A unit of the model's context: what it reads and what it writes (items.md section 1)."""
+
+
+class Part(Tagged, frozen=True):
+    """A piece of the content of an item (items.md section 5)."""
+
+
+class Annotation(Tagged, frozen=True):
+    """A remark about a span of output text (items.md section 6)."""
+
+
+class Tool(Tagged, frozen=True):
+    """Something that the model may use (request-response.md section 5.1)."""
+
+
+class Unknown(Wire, frozen=True):
+    """An object whose `type` this version does not know, or whose members did not fit it; all of it is in `extra`.
+
+    `type` is absent or not a string where the object on the wire was so.
+    """
+
+    type: Any = UNSET
+
+
+class UnknownEvent(Unknown, frozen=True):
+    """An event of a type that this version does not know (decision 7); it goes out as it came in."""
+
+    sequence_number: int | UnsetType = UNSET
+
+
+class UnknownItem(Unknown, frozen=True):
+    """An item of a type that this version does not know (W33)."""
+
+
+class UnknownPart(Unknown, frozen=True):
+    """A content part of a type that this version does not know."""
+
+
+class UnknownAnnotation(Unknown, frozen=True):
+    """An annotation of a type that this version does not know."""
+
+
+class UnknownTool(Unknown, frozen=True):
+    """A tool of a type that this version does not know."""
+
+
+class UnknownObject(Unknown, frozen=True):
+    """Any smaller object of a type that this version does not know."""

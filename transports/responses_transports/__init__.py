@@ -1,0 +1,1 @@
+"""Thin adapters between the hosting engine and somebody's server, found by entry point."""
