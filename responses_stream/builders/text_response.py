@@ -1,0 +1,162 @@
+"""`TextResponse`: a whole response whose output is one text, from whatever the text comes from.
+
+It says created, in_progress, one message with one part, and completed (H17.9).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import aclosing, closing
+from typing import Any, Protocol, TypeAlias
+
+from responses_stream.builders.conversation import MessageBuilder
+from responses_stream.builders.response import ResponseDraft
+from responses_stream.builders.stream import ResponseEventStream
+from responses_stream.builders.texts import TextContentBuilder
+from responses_stream.errors import InvalidType
+from responses_stream.protocol.events import ResponseStreamEvent
+from responses_stream.protocol.request import CreateResponse
+from responses_stream.protocol.response import ResponseUsage
+
+Chunks: TypeAlias = str | Iterable[str] | AsyncIterable[str]
+Text: TypeAlias = Chunks | Awaitable[Chunks] | Callable[[], "Chunks | Awaitable[Chunks]"]
+"""A string, chunks, something to await, or a function without arguments that returns one of these."""
+
+
+class HasResponseId(Protocol):
+    """What a `TextResponse` needs to know of its context."""
+
+    @property
+    def response_id(self) -> str:
+        """The id of the response."""
+        ...
+
+
+class TextResponse:
+    """The events of a response whose output is one text. Iterated once, with ``for`` or with ``async for``.
+
+    Args:
+        context: whose `response_id` the response has.
+        request: what was asked for; its settings are echoed.
+        text: a string, an iterable or async iterable of chunks, an awaitable, or a function, async or not, that returns
+            one of these. The function is called after `response.in_progress`, and what it awaits keeps nobody waiting.
+        configure: is given the response before `response.created`, to assign to it.
+        usage: the tokens that it cost, or a function without arguments that says so when the text has ended.
+
+    Raises:
+        InvalidType: *text* is none of these. While iterating, a failure of *text* comes out as it is, and iterating
+            with ``for`` raises `InvalidType` where the text can only be had asynchronously.
+    """
+
+    __slots__ = ("_configure", "_stream", "_text", "_usage")
+
+    def __init__(
+        self,
+        context: HasResponseId,
+        request: CreateResponse | Mapping[str, Any] | None,
+        *,
+        text: Text,
+        configure: Callable[[ResponseDraft], object] | None = None,
+        usage: ResponseUsage | Mapping[str, Any] | Callable[[], ResponseUsage | Mapping[str, Any] | None] | None = None,
+    ) -> None:
+        _check(text)
+        self._stream = ResponseEventStream(context.response_id, request)
+        self._text, self._configure, self._usage = text, configure, usage
+
+    def __iter__(self) -> Iterator[ResponseStreamEvent]:
+        yield from self._begin()
+        message = self._stream.add_output_item_message()
+        part = message.add_text_content()
+        with closing(_sync_chunks(self._text)) as chunks:
+            yield message.emit_added()
+            yield part.emit_added()
+            for chunk in chunks:
+                if chunk != "":
+                    yield part.emit_delta(chunk)
+        yield from self._end(message, part)
+
+    async def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
+        for event in self._begin():
+            yield event
+        message = self._stream.add_output_item_message()
+        part = message.add_text_content()
+        yield message.emit_added()
+        yield part.emit_added()
+        async with aclosing(_chunks(self._text)) as chunks:
+            async for chunk in chunks:
+                if chunk != "":
+                    yield part.emit_delta(chunk)
+        for event in self._end(message, part):
+            yield event
+
+    def _begin(self) -> Iterator[ResponseStreamEvent]:
+        if self._configure is not None:
+            self._configure(self._stream.response)
+        yield self._stream.emit_created()
+        yield self._stream.emit_in_progress()
+
+    def _end(self, message: MessageBuilder, part: TextContentBuilder) -> Iterator[ResponseStreamEvent]:
+        yield part.emit_text_done()
+        yield part.emit_done()
+        yield message.emit_done()
+        usage = self._usage() if callable(self._usage) else self._usage
+        yield self._stream.emit_completed(usage=usage)
+
+
+def _check(text: object) -> None:
+    if isinstance(text, bytes | Mapping) or not (
+        isinstance(text, str | Iterable | AsyncIterable) or inspect.isawaitable(text) or callable(text)
+    ):
+        raise InvalidType("text", "a string, chunks, something to await, or a function that returns one", text)
+
+
+def _sync_chunks(text: object) -> Generator[str, None, None]:
+    """The chunks of a text that needs no waiting. The function is called at once, its chunks come when they come."""
+    if callable(text):
+        text = text()
+        _check(text)
+    if inspect.isawaitable(text) or not isinstance(text, Iterable):
+        if inspect.iscoroutine(text):
+            text.close()
+        raise InvalidType("text", "something that needs no waiting, or async iteration of the TextResponse", text)
+    return _each(text)
+
+
+def _each(text: Iterable[str]) -> Generator[str, None, None]:
+    if isinstance(text, str):
+        yield text
+    else:
+        yield from text
+
+
+async def _chunks(text: object) -> AsyncGenerator[str, None]:
+    """The chunks of any text."""
+    if callable(text):
+        text = text()
+    if inspect.isawaitable(text):
+        text = await text
+    _check(text)
+    if isinstance(text, AsyncIterable):
+        try:
+            async for chunk in text:
+                yield chunk
+        finally:
+            # A reader that leaves early has to reach the model's own stream.
+            if isinstance(text, AsyncGenerator):
+                await text.aclose()
+    elif isinstance(text, Iterable):
+        for chunk in _each(text):
+            yield chunk
+    else:
+        _check(None)
