@@ -26,7 +26,7 @@ types: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)  ## speed, as ratios in one run
-	$(BIN)/python -m pytest tests/benchmarks -p no:doctest -q -s
+	$(BIN)/python -m tests.benchmarks
 
 docs: $(READY)  ## runs every example of the docs
 	$(BIN)/python -m pytest docs README.md

@@ -6,9 +6,7 @@ The facts are attributes first and a sentence second, so that programs can act o
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
-
-import attrs
+from typing import Final, NamedTuple
 
 _SHOWN: Final = 5
 
@@ -61,8 +59,7 @@ class InvalidType(ResponsesStreamError, TypeError):
         super().__init__(f"{argument}: expected {expected}, got {self.got}")
 
 
-@attrs.frozen
-class Problem:
+class Problem(NamedTuple):
     """One place where data does not fit its type: the JSON path (``$.input[0].role``) and what is wrong there."""
 
     path: str

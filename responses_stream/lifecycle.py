@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, TypeAlias
-
-import attrs
+from typing import Final, NamedTuple, TypeAlias
 
 from responses_stream.errors import OutOfOrder
 
@@ -155,8 +153,7 @@ FINAL: Final = frozenset({"completed", "incomplete", "failed"})
 """The statuses that an item may end with (R078)."""
 
 
-@attrs.frozen
-class Grammar:
+class Grammar(NamedTuple):
     """What may happen inside an item of one type.
 
     Attributes:

@@ -13,7 +13,6 @@ from responses_stream.builders import values
 from responses_stream.builders.conversation import MessageBuilder, ReasoningBuilder
 from responses_stream.builders.events import AsyncEvents, Events, TextSource, streamed
 from responses_stream.builders.factories import StreamedItems
-from responses_stream.builders.hosted import web_search_action
 from responses_stream.builders.item import FinalStatus
 from responses_stream.errors import InvalidType
 from responses_stream.protocol.events import ResponseStreamEvent
@@ -261,7 +260,7 @@ class Conveniences(StreamedItems):
         Raises:
             InvalidType, InvalidValue: an argument does not fit.
         """
-        done = web_search_action(action)
+        done = values.web_search_action(action)
         call = self.add_output_item_web_search_call(item_id=item_id)
 
         def events() -> Iterator[ResponseStreamEvent]:

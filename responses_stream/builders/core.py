@@ -57,7 +57,7 @@ class StreamCore:
     _call_ids: set[str] = attrs.field(init=False, factory=set)
 
     def __attrs_post_init__(self) -> None:
-        self._made = responses.said(self._draft)
+        self._made = responses.fixed(self._draft)
         for index, item in enumerate(self._draft.output):
             self._done[index] = item
             self._item_ids.add(str(getattr(item, "id", "")))

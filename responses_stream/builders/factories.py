@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from responses_stream.builders import values
 from responses_stream.builders.conversation import (
@@ -12,19 +12,21 @@ from responses_stream.builders.conversation import (
     MessageBuilder,
     ReasoningBuilder,
 )
-from responses_stream.builders.hosted import (
-    CodeInterpreterCallBuilder,
-    FileSearchCallBuilder,
-    ImageGenerationCallBuilder,
-    WebSearchCallBuilder,
-    web_search_action,
-)
-from responses_stream.builders.mcp import McpCallBuilder, McpListToolsBuilder
 from responses_stream.builders.platform import PlatformItems
-from responses_stream.builders.shell import ApplyPatchCallBuilder, ShellCallBuilder, ShellCallOutputBuilder
 from responses_stream.errors import InvalidValue
 from responses_stream.protocol.hosted_items import Caller, PatchOperation, ShellEnvironment, WebSearchAction
 from responses_stream.protocol.items import MessagePhase
+
+if TYPE_CHECKING:
+    # Loaded when they are first asked for: a stream of text does not pay for tools.
+    from responses_stream.builders.hosted import (
+        CodeInterpreterCallBuilder,
+        FileSearchCallBuilder,
+        ImageGenerationCallBuilder,
+        WebSearchCallBuilder,
+    )
+    from responses_stream.builders.mcp import McpCallBuilder, McpListToolsBuilder
+    from responses_stream.builders.shell import ApplyPatchCallBuilder, ShellCallBuilder, ShellCallOutputBuilder
 
 
 class StreamedItems(PlatformItems):
@@ -89,36 +91,48 @@ class StreamedItems(PlatformItems):
 
     def add_output_item_file_search_call(self, *, item_id: str | None = None) -> FileSearchCallBuilder:
         """Return the builder of a search in vector stores."""
+        from responses_stream.builders.hosted import FileSearchCallBuilder
+
         return FileSearchCallBuilder(self._core, self._id("file_search_call", item_id))
 
     def add_output_item_web_search_call(
         self, *, action: WebSearchAction | Mapping[str, Any] | None = None, item_id: str | None = None
     ) -> WebSearchCallBuilder:
         """Return the builder of a web search; *action* may be told now or when it is done."""
-        told = None if action is None else web_search_action(action)
+        from responses_stream.builders.hosted import WebSearchCallBuilder
+
+        told = None if action is None else values.web_search_action(action)
         return WebSearchCallBuilder(self._core, self._id("web_search_call", item_id), told)
 
     def add_output_item_code_interpreter_call(
         self, container_id: str = "", *, item_id: str | None = None
     ) -> CodeInterpreterCallBuilder:
         """Return the builder of code that runs in the container *container_id*."""
+        from responses_stream.builders.hosted import CodeInterpreterCallBuilder
+
         values.text("container_id", container_id)
         return CodeInterpreterCallBuilder(self._core, self._id("code_interpreter_call", item_id), container_id)
 
     def add_output_item_image_generation_call(self, *, item_id: str | None = None) -> ImageGenerationCallBuilder:
         """Return the builder of an image."""
+        from responses_stream.builders.hosted import ImageGenerationCallBuilder
+
         return ImageGenerationCallBuilder(self._core, self._id("image_generation_call", item_id))
 
     def add_output_item_mcp_call(
         self, server_label: str, name: str, *, approval_request_id: str | None = None, item_id: str | None = None
     ) -> McpCallBuilder:
         """Return the builder of a call to the tool *name* of an MCP server."""
+        from responses_stream.builders.mcp import McpCallBuilder
+
         values.name("server_label", server_label)
         values.name("name", name)
         return McpCallBuilder(self._core, self._id("mcp_call", item_id), server_label, name, approval_request_id)
 
     def add_output_item_mcp_list_tools(self, server_label: str, *, item_id: str | None = None) -> McpListToolsBuilder:
         """Return the builder of a listing of the tools of an MCP server."""
+        from responses_stream.builders.mcp import McpListToolsBuilder
+
         values.name("server_label", server_label)
         return McpListToolsBuilder(self._core, self._id("mcp_list_tools", item_id), server_label)
 
@@ -133,6 +147,8 @@ class StreamedItems(PlatformItems):
         item_id: str | None = None,
     ) -> ShellCallBuilder:
         """Return the builder of commands for a shell, with limits in milliseconds and in characters."""
+        from responses_stream.builders.shell import ShellCallBuilder
+
         where = None if environment is None else values.one_of("environment", environment, ShellEnvironment, "shell")
         called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
         claimed = self._core.claim_call("shell_call", item_id, call_id)
@@ -147,6 +163,8 @@ class StreamedItems(PlatformItems):
         item_id: str | None = None,
     ) -> ShellCallOutputBuilder:
         """Return the builder of what the commands of the shell call *call_id* printed."""
+        from responses_stream.builders.shell import ShellCallOutputBuilder
+
         values.name("call_id", call_id)
         called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
         claimed = self._id("shell_call_output", item_id)
@@ -161,6 +179,8 @@ class StreamedItems(PlatformItems):
         item_id: str | None = None,
     ) -> ApplyPatchCallBuilder:
         """Return the builder of a change of a file; its diff may be streamed, or stand in *operation*."""
+        from responses_stream.builders.shell import ApplyPatchCallBuilder
+
         change = values.one_of("operation", operation, PatchOperation, "patch operation")
         called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
         claimed = self._core.claim_call("apply_patch_call", item_id, call_id)

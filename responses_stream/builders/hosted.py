@@ -130,7 +130,7 @@ class WebSearchCallBuilder(ItemBuilder):
             InvalidType, InvalidValue: the action does not fit, or there is none.
             OutOfOrder: the status does not fit the events.
         """
-        done = self._action if action is None else web_search_action(action)
+        done = self._action if action is None else values.web_search_action(action)
         if done is None and status == "completed":
             raise InvalidValue("action", "has to be given, here or when the call is added (R068)")
         return self._finish(status, action=done or _NOTHING_YET)
@@ -309,13 +309,3 @@ class ImageGenerationCallBuilder(ItemBuilder):
         settings = {member: values.text(member, value) for member, value in given.items() if value is not None}
         failure = None if error is None else values.struct("error", error, ImageGenerationError)
         return self._finish(status, result=result, error=or_unset(failure), **settings)
-
-
-def web_search_action(action: WebSearchAction | Mapping[str, Any]) -> WebSearchAction:
-    """Return the action of a web search.
-
-    Raises:
-        InvalidType, InvalidValue: it does not fit.
-    """
-    taken: WebSearchAction = values.one_of("action", action, WebSearchAction, "web search action")
-    return taken

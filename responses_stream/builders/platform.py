@@ -7,7 +7,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 from responses_stream.builders import values
 from responses_stream.builders.item import ToolStatus
-from responses_stream.builders.plain import PlainItemBuilder, PlainItems, item_id_of, whole
+from responses_stream.builders.plain import PlainItemBuilder, item_id_of, whole
+from responses_stream.builders.plain_items import PlainItems
 from responses_stream.builders.values import or_unset
 from responses_stream.protocol.items import OutputItem
 from responses_stream.protocol.platform_items import (

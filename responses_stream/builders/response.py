@@ -12,7 +12,6 @@ from msgspec import UNSET, UnsetType
 from responses_stream.builders import values
 from responses_stream.errors import DecodeError, InvalidType, InvalidValue, OutOfOrder
 from responses_stream.protocol.base import AgentReference
-from responses_stream.protocol.codec import decode_as, to_builtins
 from responses_stream.protocol.items import InputItem
 from responses_stream.protocol.parts import Number
 from responses_stream.protocol.request import CreateResponse
@@ -147,6 +146,11 @@ def settle(draft: ResponseDraft, before: ResponseObject) -> ResponseObject:
     for member in _OWNED:
         if getattr(draft, member) != getattr(before, member):
             raise InvalidValue(f"response.{member}", "is filled in by the stream and cannot be configured (R040-R046)")
+    if draft == before:
+        # Nobody configured it: it is as sound as the stream made it.
+        return before
+    from responses_stream.protocol.codec import decode_as, to_builtins
+
     try:
         settled = decode_as(copy.deepcopy(to_builtins(draft)), ResponseObject, strict=True)
     except DecodeError as error:
@@ -161,6 +165,11 @@ def snapshot(of: ResponseObject, **changes: Any) -> ResponseObject:
     """Return a copy of a response with *changes*, whose containers nobody else holds (H3.30)."""
     containers = {member: copy.copy(getattr(of, member)) for member in ("metadata", "tools", "output")}
     return msgspec.structs.replace(of, **(containers | changes))
+
+
+def fixed(draft: ResponseDraft) -> ResponseObject:
+    """Return what a draft says now; the draft may change after it."""
+    return snapshot(ResponseObject(**{member: getattr(draft, member) for member in ResponseObject.__struct_fields__}))
 
 
 def said(response: ResponseObject) -> SaidResponse:

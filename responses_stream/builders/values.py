@@ -1,4 +1,7 @@
-"""What builders take: arguments are checked before anything is changed, and copied where a caller could change them."""
+"""What builders take: arguments are checked before anything is changed, and copied where a caller could change them.
+
+The codec is imported where it is used: a stream that is built from text alone does not load it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from responses_stream.errors import DecodeError, InvalidType, InvalidValue
 from responses_stream.protocol.base import Wire
-from responses_stream.protocol.codec import decode_as, decode_union, to_builtins
+from responses_stream.protocol.hosted_items import WebSearchAction
 from responses_stream.protocol.parts import Logprob, TextAnnotation, TopLogprob
 from responses_stream.protocol.response import InputTokensDetails, OutputTokensDetails, ResponseUsage
 
@@ -69,6 +72,8 @@ def struct(argument: str, value: W | Mapping[str, Any], kind: type[W]) -> W:
         InvalidType: it is neither.
         InvalidValue: a member of it does not fit; the message names the path.
     """
+    from responses_stream.protocol.codec import decode_as, to_builtins
+
     if not isinstance(value, kind | Mapping):
         raise InvalidType(argument, f"{kind.__name__} or a dict", value)
     data = dict(value) if isinstance(value, Mapping) else to_builtins(value)
@@ -85,6 +90,8 @@ def one_of(argument: str, value: Wire | Mapping[str, Any], union: object, what: 
         InvalidType: it is neither a wire value nor a dict.
         InvalidValue: a member of it does not fit; the message names the path.
     """
+    from responses_stream.protocol.codec import decode_union, to_builtins
+
     if not isinstance(value, Wire | Mapping):
         raise InvalidType(argument, f"{what} or a dict", value)
     data = dict(value) if isinstance(value, Mapping) else to_builtins(value)
@@ -110,6 +117,16 @@ def all_of(argument: str, given: Sequence[Wire | Mapping[str, Any]], union: obje
         InvalidType, InvalidValue: one of them does not fit.
     """
     return [one_of(f"{argument}[{at}]", value, union, what) for at, value in enumerate(given)]
+
+
+def web_search_action(action: WebSearchAction | Mapping[str, Any]) -> WebSearchAction:
+    """Return the action of a web search.
+
+    Raises:
+        InvalidType, InvalidValue: it does not fit.
+    """
+    taken: WebSearchAction = one_of("action", action, WebSearchAction, "web search action")
+    return taken
 
 
 def annotation(value: TextAnnotation | Mapping[str, Any]) -> TextAnnotation:

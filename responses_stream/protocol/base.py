@@ -7,7 +7,8 @@ the ``Unknown*`` structs. `responses_stream.protocol.codec` does this both ways.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import sys
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -22,7 +23,10 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     While no `extra` is set, here or below, ``msgspec.json.encode(value)`` is exact; `protocol.encode` always is.
     """
 
-    extra: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name=EXTRA_KEY)
+    # No object is that long: msgspec alone never fills `extra`, not even from a member that is really called EXTRA_KEY.
+    extra: Annotated[dict[str, Any], msgspec.Meta(min_length=sys.maxsize)] | UnsetType = msgspec.field(
+        default=UNSET, name=EXTRA_KEY
+    )
 
 
 class Tagged(Wire, frozen=True, tag_field="type"):
@@ -36,14 +40,34 @@ class Tagged(Wire, frozen=True, tag_field="type"):
         return tag
 
 
-class Event(Tagged, frozen=True):
+class OnLane(Tagged, frozen=True, kw_only=True):
+    """What a WebSocket may say of an event: the lane of the `response.create` that it answers (events.md section 2)."""
+
+    stream_id: str | UnsetType = UNSET
+
+
+class Event(OnLane, frozen=True):
     """One event of a stream. `sequence_number` counts from 0 in each response (R021-R023)."""
 
     sequence_number: int
 
 
-class Item(Tagged, frozen=True):
-    """A unit of the model's context: what it reads and what it writes (items.md section 1)."""
+class AgentReference(Wire, frozen=True):
+    """Which agent answers (an extension of the Azure platform)."""
+
+    type: str | UnsetType = "agent_reference"
+    name: str | UnsetType = UNSET
+    version: str | None | UnsetType = UNSET
+
+
+class Item(Tagged, frozen=True, kw_only=True):
+    """A unit of the model's context: what it reads and what it writes (items.md section 1).
+
+    The Azure platform stamps *response_id* and *agent_reference* on what stands in `output` (H2.33).
+    """
+
+    response_id: str | None | UnsetType = UNSET
+    agent_reference: AgentReference | None | UnsetType = UNSET
 
 
 class Part(Tagged, frozen=True):
@@ -75,6 +99,9 @@ class UnknownEvent(Unknown, frozen=True):
 
 class UnknownItem(Unknown, frozen=True):
     """An item of a type that this version does not know (W33)."""
+
+    id: Any = UNSET
+    status: Any = UNSET
 
 
 class UnknownPart(Unknown, frozen=True):

@@ -10,19 +10,34 @@ all of them are told at once (decision 20).
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
 from msgspec import UNSET
 
-from responses_stream.errors import DecodeError, Problem
-from responses_stream.protocol.base import EXTRA_KEY, Unknown, UnknownEvent, Wire
+from responses_stream.errors import DecodeError, InvalidValue, Problem
+from responses_stream.protocol.base import EXTRA_KEY, Unknown, UnknownEvent, UnknownObject, Wire
 from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.protocol.plans import Branches, Plan, branches_of, plan_of, tags_of
 
 W = TypeVar("W", bound=Wire)
 
 _MISFIT: Final = object()
+_CONTAINERS: Final = (list, tuple, dict)
+_TOO_DEEP: Final = "is nested too deeply to be written"
+_PLAIN_KEY: Final = re.compile(r"\w+\Z")
+
+
+class AsItCame(list[Any]):
+    """An empty list in the place of one that was absent or did not fit: `wire` is what came, UNSET for absent.
+
+    Where a member is always a list in Python, this keeps the promise that it goes out as it came in.
+    """
+
+    def __init__(self, wire: object) -> None:
+        super().__init__()
+        self.wire = wire
 
 
 class _Reader:
@@ -38,23 +53,21 @@ class _Reader:
 
     def value(self, data: Any, branches: Branches, path: str) -> Any:
         """Return *data* as one of *branches*, or `_MISFIT` with the problems told."""
-        if isinstance(data, dict) and (branches.known or branches.single or branches.unknown):
+        if isinstance(data, dict) and branches.structs:
             return self.object(data, branches, path)
+        if branches.leaf is not None:
+            try:
+                return msgspec.convert(data, branches.leaf)
+            except msgspec.ValidationError:
+                pass  # msgspec tells the first misfit only, and not where in an object used as a map
         if isinstance(data, dict) and branches.value is not None:
-            held = {key: self.value(member, branches.value, f"{path}.{key}") for key, member in data.items()}
-            return _MISFIT if _MISFIT in held.values() else held
+            held = {key: self.value(member, branches.value, _below(path, key)) for key, member in data.items()}
+            return _MISFIT if any(member is _MISFIT for member in held.values()) else held
         if isinstance(data, list) and branches.element is not None:
             elements = [self.value(member, branches.element, f"{path}[{at}]") for at, member in enumerate(data)]
             return _MISFIT if any(element is _MISFIT for element in elements) else elements
-        if branches.leaf is None:
-            return self.misfit(path, f"expected {branches.expected}, got {_json_name(data)}")
-        try:
-            return msgspec.convert(data, branches.leaf)
-        except msgspec.ValidationError as error:
-            if branches.holds_structs:
-                return self.misfit(path, f"expected {branches.expected}, got {_json_name(data)}")
-            message, _, below = str(error).partition(" - at `$")
-            return self.misfit(path + below.rstrip("`"), message[:1].lower() + message[1:])
+        got = _shown(data) if branches.choices else _json_name(data)
+        return self.misfit(path, f"expected {branches.expected}, got {got}")
 
     def object(self, data: dict[str, Any], branches: Branches, path: str) -> Any:
         kind = data.get("type")
@@ -62,9 +75,13 @@ class _Reader:
         struct = struct or branches.single
         if struct is None:
             if branches.unknown is not None:
+                # Smaller objects may do without: the Azure builder writes `action: {}` (items.md 3.8).
+                if self.strict and branches.unknown is not UnknownObject and not _names_a_type(kind):
+                    return self.misfit(f"{path}.type", _no_type(data))
                 return _opaque(data, branches.unknown)
             choices = ", ".join(f"'{tag}'" for tag in branches.known)
-            return self.misfit(f"{path}.type", f"expected one of {choices}, got {_shown(kind)}")
+            fault = f"expected one of {choices}, got {_shown(kind)}" if "type" in data else _no_type(data)
+            return self.misfit(f"{path}.type", fault)
         mark = len(self.problems)
         found = self.struct(data, plan_of(struct), path)
         if found is _MISFIT and branches.unknown is not None and not self.strict:
@@ -83,6 +100,8 @@ class _Reader:
                     whole = False
                 elif member.unset:
                     values[member.attribute] = UNSET
+                elif member.listed:
+                    values[member.attribute] = AsItCame(UNSET)
                 continue
             mark = len(self.problems)
             value = self.value(data[name], member.branches, f"{path}.{name}")
@@ -92,8 +111,11 @@ class _Reader:
                 whole = False
             else:
                 del self.problems[mark:]
-                values[member.attribute] = UNSET
-                extra[name] = data[name]
+                if member.listed:
+                    values[member.attribute] = AsItCame(data[name])
+                else:
+                    values[member.attribute] = UNSET
+                    extra[name] = data[name]
         if plan.tag is not None and data.get("type", plan.tag) != plan.tag:
             self.misfit(f"{path}.type", f"expected '{plan.tag}', got {_shown(data.get('type'))}")
             whole = False
@@ -122,19 +144,21 @@ def from_json(data: bytes | str) -> Any:
     """Return the plain value of a JSON text.
 
     Raises:
-        DecodeError: it is not JSON; `offset` is the position in *data* where that shows.
+        DecodeError: it is not JSON, or holds what cannot be kept: a number beyond the range of a float, half a
+            surrogate pair, more levels than can be read. `offset` is where that shows in the UTF-8 of *data*.
     """
     try:
         return msgspec.json.decode(data)
     except msgspec.DecodeError as error:
-        text = str(error)
-        _, _, position = text.rpartition("(byte ")
-        offset = int(position.rstrip(")")) if position.rstrip(")").isdigit() else len(data)
+        text, _, position = str(error).partition(" (byte ")
+        offset = int(position.rstrip(")")) if position else None
+        if "truncated" in text:
+            offset = len(data.encode() if isinstance(data, str) else data)
         raise DecodeError(f"not JSON: {text}", offset=offset) from None
     except RecursionError:
-        raise DecodeError("not readable JSON: it is nested too deeply", offset=0) from None
+        raise DecodeError("not readable JSON: it is nested too deeply") from None
     except UnicodeError as error:
-        raise DecodeError(f"not JSON: {error}", offset=getattr(error, "start", 0)) from None
+        raise DecodeError("not JSON: it is not UTF-8", offset=_first_not_unicode(data, error)) from None
 
 
 def decode_event(data: object, *, strict: bool = False, number: int | None = None) -> ResponseStreamEvent:
@@ -149,8 +173,7 @@ def decode_event(data: object, *, strict: bool = False, number: int | None = Non
         raise DecodeError.of("event", [Problem("$", f"expected object, got {_json_name(data)}")])
     kind = data.get("type")
     if not isinstance(kind, str) or not kind:
-        message = "is required and missing" if kind is None else f"expected a non-empty string, got {_shown(kind)}"
-        raise DecodeError.of("event", [Problem("$.type", message)])
+        raise DecodeError.of("event", [Problem("$.type", _no_type(data))])
     struct = _event_types().get(kind)
     if struct is None:
         unknown: UnknownEvent = _opaque(data, UnknownEvent)
@@ -162,8 +185,8 @@ def decode_event(data: object, *, strict: bool = False, number: int | None = Non
         # The hot path: nothing is absent that has a default, and msgspec refuses members that the type does not list.
         try:
             return cast("ResponseStreamEvent", msgspec.convert(data, struct))
-        except msgspec.ValidationError:
-            pass
+        except (msgspec.ValidationError, RecursionError):
+            pass  # read it again, member by member
     found: ResponseStreamEvent = _read(data, branches_of(struct), f"{kind} event", strict)
     return found
 
@@ -184,34 +207,52 @@ def decode_union(data: object, union: Any, what: str, *, strict: bool = False) -
     Raises:
         DecodeError: the data does not fit; `problems` lists each place.
     """
-    return _read(data, _branches(union), what, strict)
+    return _read(data, branches_of(union), what, strict)
 
 
 def encode(value: Wire) -> bytes:
     """Write any wire value as compact JSON in UTF-8, its `extra` members merged in.
 
     Raises:
-        DecodeError: never; an `extra` that is not JSON raises `TypeError`, as msgspec does.
+        InvalidValue: a string in it holds half a surrogate pair, or it is nested too deeply.
+        TypeError: something in it is no JSON at all, as msgspec says it.
     """
-    return msgspec.json.encode(to_wire(value))
+    try:
+        return msgspec.json.encode(to_wire(value))
+    except UnicodeEncodeError as error:
+        raise InvalidValue("value", f"holds text that UTF-8 cannot write: {error.object!r:.80}") from None
+    except RecursionError:
+        raise InvalidValue("value", _TOO_DEEP) from None
 
 
 def to_builtins(value: Wire) -> dict[str, Any]:
-    """Return any wire value as plain data, its `extra` members merged in."""
-    plain: dict[str, Any] = msgspec.to_builtins(to_wire(value))
+    """Return any wire value as plain data, its `extra` members merged in.
+
+    Raises:
+        InvalidValue: it is nested too deeply.
+        TypeError: something in it is no JSON at all, as msgspec says it.
+    """
+    try:
+        plain: dict[str, Any] = msgspec.to_builtins(to_wire(value))
+    except RecursionError:
+        raise InvalidValue("value", _TOO_DEEP) from None
     return plain
 
 
 def to_wire(value: Any) -> Any:
     """Return *value* in a form that msgspec writes exactly: itself, or a dict where an `extra` has to be merged in."""
-    if isinstance(value, list | tuple):
-        elements = [to_wire(element) for element in value]
-        return elements if any(new is not old for new, old in zip(elements, value, strict=True)) else value
+    if isinstance(value, Wire):
+        return _merged(value)
+    if not isinstance(value, _CONTAINERS) or not _holds_wire(value):
+        return value
     if isinstance(value, dict):
         members = {key: to_wire(member) for key, member in value.items()}
         return members if any(members[key] is not value[key] for key in value) else value
-    if not isinstance(value, Wire):
-        return value
+    elements = [to_wire(element) for element in value]
+    return elements if any(new is not old for new, old in zip(elements, value, strict=True)) else value
+
+
+def _merged(value: Wire) -> Any:
     changed = False
     plain: dict[str, Any] = {}
     tag = value.__struct_config__.tag
@@ -221,6 +262,8 @@ def to_wire(value: Any) -> Any:
         if name == EXTRA_KEY:
             continue
         old = getattr(value, attribute)
+        if isinstance(old, AsItCame):
+            old, changed = old.wire, True
         if old is UNSET:
             continue
         plain[name] = to_wire(old)
@@ -231,8 +274,29 @@ def to_wire(value: Any) -> Any:
     return {**plain, **{name: member for name, member in value.extra.items() if name not in plain}}
 
 
+def _holds_wire(value: Any) -> bool:
+    """Whether there is a wire value in plain data; a loop, because plain data may be as deep as JSON can be."""
+    left, seen = [value], set()
+    while left:
+        held = left.pop()
+        if isinstance(held, Wire):
+            return True
+        if isinstance(held, _CONTAINERS) and id(held) not in seen:
+            seen.add(id(held))
+            left.extend(held.values() if isinstance(held, dict) else held)
+    return False
+
+
+def _names_a_type(kind: object) -> bool:
+    return isinstance(kind, str) and kind != ""
+
+
+def _no_type(data: dict[str, Any]) -> str:
+    return f"expected a non-empty string, got {_shown(data['type'])}" if "type" in data else "is required and missing"
+
+
 def _untyped(data: dict[str, Any], branches: Branches) -> type[Wire] | None:
-    """Input may leave out its type: a message is told by its role (H8.16f), a reference by its id alone (items.md 3.31)."""
+    """Input may leave out its type: a message is told by its role (H8.16f), a reference by its id (items.md 3.31)."""
     struct = branches.known.get("message" if "role" in data else "item_reference" if "id" in data else "")
     return struct if struct is not None and plan_of(struct).tag is None else None
 
@@ -242,12 +306,12 @@ def _event_types() -> dict[str, type[Wire]]:
     return tags_of(ResponseStreamEvent)
 
 
-_branches = functools.cache(branches_of)
-
-
 def _read(data: object, branches: Branches, what: str, strict: bool) -> Any:
     reader = _Reader(strict)
-    found = reader.value(data, branches, "$")
+    try:
+        found = reader.value(data, branches, "$")
+    except RecursionError:
+        raise DecodeError(f"not a valid {what}: it is nested too deeply") from None
     if found is _MISFIT:
         raise DecodeError.of(what, reader.problems)
     return found
@@ -261,6 +325,21 @@ def _opaque(data: dict[str, Any], unknown: type[Unknown]) -> Any:
         del named["sequence_number"]
     rest = {name: member for name, member in data.items() if name not in named}
     return unknown(**named, extra=rest) if rest else unknown(**named)
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if _PLAIN_KEY.match(key) else f"{path}[{key!a}]"
+
+
+def _first_not_unicode(data: bytes | str, error: UnicodeError) -> int | None:
+    """Where the text stops being UTF-8; msgspec counts from the start of the string that it was reading."""
+    if isinstance(data, str):
+        return len(data[: error.start].encode()) if isinstance(error, UnicodeEncodeError) else None
+    try:
+        data.decode()
+    except UnicodeDecodeError as found:
+        return found.start
+    return None
 
 
 def _json_name(value: object) -> str:

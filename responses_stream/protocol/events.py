@@ -1,7 +1,7 @@
 """Events of the response, its items, and their text and reasoning (events.md sections 4.1 to 4.8 and 4.20 to 4.22).
 
-The events of tools are in `responses_stream.protocol.tool_events`. Class names are those of the `openai` package where it
-has one.
+The events of tools are in `responses_stream.protocol.tool_events`. Class names are those of the `openai` package where
+it has one.
 """
 
 from __future__ import annotations
@@ -82,6 +82,13 @@ class PartEvent(ItemEvent, frozen=True):
     content_index: int
 
 
+class PartDeltaEvent(PartEvent, frozen=True):
+    """A piece of the text of a content part."""
+
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
 class ResponseContentPartAddedEvent(PartEvent, frozen=True, tag="response.content_part.added"):
     """E10: a content part begins, empty."""
 
@@ -116,11 +123,8 @@ class ResponseOutputTextAnnotationAddedEvent(PartEvent, frozen=True, tag="respon
     annotation: TextAnnotation | None
 
 
-class ResponseRefusalDeltaEvent(PartEvent, frozen=True, tag="response.refusal.delta"):
+class ResponseRefusalDeltaEvent(PartDeltaEvent, frozen=True, tag="response.refusal.delta"):
     """E15: a piece of a refusal."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseRefusalDoneEvent(PartEvent, frozen=True, tag="response.refusal.done"):
@@ -129,11 +133,8 @@ class ResponseRefusalDoneEvent(PartEvent, frozen=True, tag="response.refusal.don
     refusal: str
 
 
-class ResponseReasoningTextDeltaEvent(PartEvent, frozen=True, tag="response.reasoning_text.delta"):
+class ResponseReasoningTextDeltaEvent(PartDeltaEvent, frozen=True, tag="response.reasoning_text.delta"):
     """E17: a piece of raw reasoning."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseReasoningTextDoneEvent(PartEvent, frozen=True, tag="response.reasoning_text.done"):
@@ -142,11 +143,8 @@ class ResponseReasoningTextDoneEvent(PartEvent, frozen=True, tag="response.reaso
     text: str
 
 
-class ResponseReasoningDeltaEvent(PartEvent, frozen=True, tag="response.reasoning.delta"):
+class ResponseReasoningDeltaEvent(PartDeltaEvent, frozen=True, tag="response.reasoning.delta"):
     """E19: a piece of raw reasoning, by the name of Open Responses (D03)."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseReasoningDoneEvent(PartEvent, frozen=True, tag="response.reasoning.done"):

@@ -84,6 +84,7 @@ class ResponseFunctionToolCall(Item, frozen=True, tag="function_call"):
     # The wire calls it `async`, which is a keyword of Python.
     is_async: bool | UnsetType = msgspec.field(default=UNSET, name="async")
     caller: Caller | None | UnsetType = UNSET
+    created_by: str | UnsetType = UNSET
 
 
 class ResponseFunctionToolCallOutputItem(Item, frozen=True, tag="function_call_output"):

@@ -10,7 +10,7 @@ import functools
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, Literal, Union
+from typing import Any, Final, Literal, Union
 
 import attrs
 import msgspec
@@ -28,8 +28,8 @@ class Branches:
         known: the structs an object may be, by `type`.
         single: the struct an object is whatever its `type` says; None when *known* decides.
         unknown: the struct that keeps an object of no known type; None when the union is closed.
-        element: what an array holds; None when *leaf* covers arrays or there are none.
-        value: what an object used as a map holds; None when there is none.
+        element: what an array holds; None when that may be anything, or when there is no array.
+        value: what an object used as a map holds; None when that may be anything, or when there is no map.
     """
 
     leaf: Any = None
@@ -40,31 +40,44 @@ class Branches:
     value: Branches | None = None
 
     @property
+    def structs(self) -> bool:
+        """Whether an object is read as a struct."""
+        return bool(self.known or self.single or self.unknown)
+
+    @property
     def holds_structs(self) -> bool:
-        return bool(self.known or self.single or self.unknown or self.element or self.value)
+        """Whether there may be a struct here or below, so that msgspec alone must not read it."""
+        return self.structs or any(part is not None and part.holds_structs for part in (self.element, self.value))
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """The values that fit, where they are listed."""
+        listed = [typing.get_args(option) for option in _options(self.leaf) if typing.get_origin(option) is Literal]
+        return tuple(choice for group in listed for choice in group)
 
     @property
     def expected(self) -> str:
         """What would fit, for an error message."""
-        names = []
-        if self.known or self.single or self.unknown or self.value:
-            names.append("object")
-        if self.element:
-            names.append("array")
-        if self.leaf is not None:
-            names.append(_name(self.leaf))
-        return " or ".join(names)
+        names = ["object"] if self.structs or self.value else []
+        names += ["array"] if self.element else []
+        names += _names(self.leaf) if self.leaf is not None else []
+        return " or ".join(dict.fromkeys(names))
 
 
 @attrs.frozen
 class Member:
-    """One member of a struct: its name in Python and on the wire, what it may be, and whether it has to be there."""
+    """One member of a struct: its name in Python, what it may be, and whether it has to be there.
+
+    Attributes:
+        unset: the attribute has to be set to UNSET when the member is absent, because its default is something else.
+        listed: the attribute is always a list: a member that is absent or does not fit cannot be UNSET.
+    """
 
     attribute: str
     branches: Branches
     required: bool
     unset: bool
-    """Whether the attribute has to be set to UNSET when the member is absent, because its default is something else."""
+    listed: bool
 
 
 @attrs.frozen
@@ -86,12 +99,21 @@ def plan_of(struct: type[Wire]) -> Plan:
     for field in msgspec.structs.fields(struct):
         if field.encode_name == EXTRA_KEY:
             continue
-        unset = field.default is not UNSET and UnsetType in _options(hints[field.name])
-        members[field.encode_name] = Member(field.name, branches_of(hints[field.name]), field.required, unset)
+        may_be_unset = UnsetType in _options(hints[field.name])
+        members[field.encode_name] = Member(
+            attribute=field.name,
+            branches=branches_of(hints[field.name]),
+            required=field.required,
+            unset=may_be_unset and field.default is not UNSET,
+            listed=not (may_be_unset or field.required or field.default is UNSET),
+        )
     filled = frozenset(name for name, member in members.items() if member.required or member.unset)
     tag = struct.__struct_config__.tag
     flat = not any(_is_open(member.branches) for member in members.values())
     return Plan(struct, tag if isinstance(tag, str) else None, members, filled, flat)
+
+
+_ANYTHING: Final = Branches(leaf=Any)
 
 
 def tags_of(union: object) -> dict[str, type[Wire]]:
@@ -99,6 +121,7 @@ def tags_of(union: object) -> dict[str, type[Wire]]:
     return dict(branches_of(union).known)
 
 
+@functools.cache
 def branches_of(hint: object) -> Branches:
     """Return what a value of the type *hint* may be."""
     leaves: list[Any] = []
@@ -107,16 +130,17 @@ def branches_of(hint: object) -> Branches:
     value: Branches | None = None
     for option in _options(hint):
         origin = typing.get_origin(option)
+        held = branches_of(typing.get_args(option)[-1]) if origin in (list, dict) else None
+        if origin is list and held != _ANYTHING:
+            element = held
+        elif origin is dict and held != _ANYTHING:
+            value = held
         if isinstance(option, type) and issubclass(option, Wire):
             structs.append(option)
-        elif origin is list and branches_of(typing.get_args(option)[0]).holds_structs:
-            element = branches_of(typing.get_args(option)[0])
-        elif origin is dict and branches_of(typing.get_args(option)[1]).holds_structs:
-            value = branches_of(typing.get_args(option)[1])
-        elif option is not UnsetType:
+        elif option is not UnsetType and not (held and held.holds_structs):
             leaves.append(option)
     # mypy cannot follow a union that is put together at run time.
-    leaf: Any = Union[tuple(leaves)] if leaves else None
+    leaf: Any = Union[tuple(leaves)] if leaves else None  # noqa: UP007 - there is no `|` for a list of types
     unknown = next((struct for struct in structs if issubclass(struct, Unknown)), None)
     known = {tag: struct for struct in structs for tag in _tags(struct)}
     single = next((struct for struct in structs if not _tags(struct) and struct is not unknown), None)
@@ -154,18 +178,17 @@ def _required(struct: type[Wire]) -> frozenset[str]:
     return frozenset(name for name, member in plan_of(struct).members.items() if member.required)
 
 
-def _name(leaf: object) -> str:
+def _names(leaf: object) -> list[str]:
     names = {str: "string", int: "integer", float: "number", bool: "boolean", types.NoneType: "null"}
+    options = _options(leaf)
     parts = []
-    for option in _options(leaf):
+    for option in options:
         if typing.get_origin(option) is Literal:
             parts.append("one of " + ", ".join(f"'{choice}'" for choice in typing.get_args(option)))
-        elif typing.get_origin(option) is list:
-            parts.append("array")
-        elif typing.get_origin(option) is dict:
-            parts.append("object")
-        elif isinstance(option, type):
-            parts.append(names.get(option, option.__name__))
+        elif typing.get_origin(option) in (list, dict):
+            parts.append("array" if typing.get_origin(option) is list else "object")
+        elif option is int and float in options:
+            continue  # every integer is a number
         else:
-            parts.append(str(option))
-    return " or ".join(parts)
+            parts.append(names[option] if isinstance(option, type) else str(option))
+    return parts

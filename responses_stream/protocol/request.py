@@ -6,10 +6,10 @@ from typing import Any, Literal, TypeAlias
 
 from msgspec import UNSET, UnsetType
 
-from responses_stream.protocol.base import Wire
+from responses_stream.protocol.base import AgentReference, Wire
 from responses_stream.protocol.items import InputItem, OutputItem
 from responses_stream.protocol.parts import Number
-from responses_stream.protocol.response import AgentReference, Conversation, Prompt, ResponseUsage
+from responses_stream.protocol.response import Conversation, Prompt, ResponseUsage
 from responses_stream.protocol.tools import JsonObject, Reasoning, ResponseTextConfig, ToolChoice, ToolDefinition
 
 IncludeValue: TypeAlias = Literal[
@@ -104,7 +104,7 @@ class CompactedResponse(Wire, frozen=True):
     output: list[OutputItem]
     created_at: Number
     usage: ResponseUsage
-    object: str = "response.compaction"
+    object: str | UnsetType = "response.compaction"
     image: JsonObject | UnsetType = UNSET
 
 
@@ -112,8 +112,8 @@ class DeletedResponse(Wire, frozen=True):
     """The answer of `DELETE /responses/{id}`."""
 
     id: str
-    object: str = "response"
-    deleted: bool = True
+    object: str | UnsetType = "response"
+    deleted: bool | UnsetType = True
 
 
 class ResponseItemList(Wire, frozen=True):
@@ -121,16 +121,16 @@ class ResponseItemList(Wire, frozen=True):
 
     data: list[InputItem]
     has_more: bool
-    first_id: str | None = None
-    last_id: str | None = None
-    object: str = "list"
+    first_id: str | None | UnsetType = None
+    last_id: str | None | UnsetType = None
+    object: str | UnsetType = "list"
 
 
 class InputTokenCount(Wire, frozen=True):
     """The answer of `POST /responses/input_tokens`."""
 
     input_tokens: int
-    object: str = "response.input_tokens"
+    object: str | UnsetType = "response.input_tokens"
 
 
 def given(value: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from responses_stream.protocol.base import Wire
+from responses_stream.protocol.base import AgentReference, Wire
 from responses_stream.protocol.items import InputItem, OutputItem, ResponseOutputMessage
 from responses_stream.protocol.parts import Number, ResponseOutputText
 from responses_stream.protocol.tools import (
@@ -81,15 +81,8 @@ class Prompt(Wire, frozen=True):
     variables: JsonObject | None | UnsetType = UNSET
 
 
-class AgentReference(Wire, frozen=True):
-    """Which agent answers (an extension of the Azure platform)."""
-
-    type: str | UnsetType = "agent_reference"
-    name: str | UnsetType = UNSET
-    version: str | None | UnsetType = UNSET
-
-
-def _text() -> ResponseTextConfig:
+def default_text() -> ResponseTextConfig:
+    """Return the text settings of a response whose request said nothing of them."""
     return ResponseTextConfig(format=ResponseFormatText(), verbosity="medium")
 
 
@@ -115,7 +108,7 @@ class ResponseObject(Wire, frozen=True):
     tool_choice: ToolChoice | UnsetType = "auto"
     truncation: str | None | UnsetType = "disabled"
     parallel_tool_calls: bool | UnsetType = True
-    text: ResponseTextConfig | UnsetType = msgspec.field(default_factory=_text)
+    text: ResponseTextConfig | UnsetType = msgspec.field(default_factory=default_text)
     top_p: Number | None | UnsetType = 1
     presence_penalty: Number | None | UnsetType = 0
     frequency_penalty: Number | None | UnsetType = 0
@@ -148,7 +141,7 @@ class ResponseObject(Wire, frozen=True):
 
     @property
     def output_text(self) -> str:
-        """The text of all `output_text` parts of all messages, joined, as the `openai` package's property of the name."""
+        """The text of all `output_text` parts of all messages, joined, as the property of the `openai` package."""
         messages = [item for item in self.output if isinstance(item, ResponseOutputMessage)]
         return "".join(part.text for item in messages for part in item.content if isinstance(part, ResponseOutputText))
 

@@ -17,6 +17,13 @@ class ItemEvent(Event, frozen=True):
     output_index: int
 
 
+class StringDeltaEvent(ItemEvent, frozen=True):
+    """A piece of a string of the item: of its arguments, input, code or diff."""
+
+    delta: str
+    obfuscation: str | UnsetType = UNSET
+
+
 class CommandEvent(Event, frozen=True):
     """An event of the command *command_index* of a shell call; it names the item by its place only (D31)."""
 
@@ -31,11 +38,10 @@ class ShellOutputDelta(Wire, frozen=True):
     stderr: str | UnsetType = UNSET
 
 
-class ResponseFunctionCallArgumentsDeltaEvent(ItemEvent, frozen=True, tag="response.function_call_arguments.delta"):
+class ResponseFunctionCallArgumentsDeltaEvent(
+    StringDeltaEvent, frozen=True, tag="response.function_call_arguments.delta"
+):
     """E25: a piece of the arguments."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseFunctionCallArgumentsDoneEvent(ItemEvent, frozen=True, tag="response.function_call_arguments.done"):
@@ -45,11 +51,8 @@ class ResponseFunctionCallArgumentsDoneEvent(ItemEvent, frozen=True, tag="respon
     name: str | UnsetType = UNSET
 
 
-class ResponseCustomToolCallInputDeltaEvent(ItemEvent, frozen=True, tag="response.custom_tool_call_input.delta"):
+class ResponseCustomToolCallInputDeltaEvent(StringDeltaEvent, frozen=True, tag="response.custom_tool_call_input.delta"):
     """E27: a piece of the input."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseCustomToolCallInputDoneEvent(ItemEvent, frozen=True, tag="response.custom_tool_call_input.done"):
@@ -62,11 +65,8 @@ class ResponseMcpCallInProgressEvent(ItemEvent, frozen=True, tag="response.mcp_c
     """E29: the call begins."""
 
 
-class ResponseMcpCallArgumentsDeltaEvent(ItemEvent, frozen=True, tag="response.mcp_call_arguments.delta"):
+class ResponseMcpCallArgumentsDeltaEvent(StringDeltaEvent, frozen=True, tag="response.mcp_call_arguments.delta"):
     """E30: a piece of the arguments."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseMcpCallArgumentsDoneEvent(ItemEvent, frozen=True, tag="response.mcp_call_arguments.done"):
@@ -126,12 +126,9 @@ class ResponseCodeInterpreterCallInProgressEvent(
 
 
 class ResponseCodeInterpreterCallCodeDeltaEvent(
-    ItemEvent, frozen=True, tag="response.code_interpreter_call_code.delta"
+    StringDeltaEvent, frozen=True, tag="response.code_interpreter_call_code.delta"
 ):
     """E44: a piece of the code."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseCodeInterpreterCallCodeDoneEvent(ItemEvent, frozen=True, tag="response.code_interpreter_call_code.done"):
@@ -208,12 +205,9 @@ class ResponseShellCallOutputContentDoneEvent(ItemEvent, frozen=True, tag="respo
 
 
 class ResponseApplyPatchCallOperationDiffDeltaEvent(
-    ItemEvent, frozen=True, tag="response.apply_patch_call_operation_diff.delta"
+    StringDeltaEvent, frozen=True, tag="response.apply_patch_call_operation_diff.delta"
 ):
     """E57: a piece of a diff (seen on the wire only)."""
-
-    delta: str
-    obfuscation: str | UnsetType = UNSET
 
 
 class ResponseApplyPatchCallOperationDiffDoneEvent(

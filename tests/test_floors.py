@@ -1,0 +1,114 @@
+"""Who may import whom (design.md section 2): an upper floor may lean on a lower one, never the reverse."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "responses_stream"
+TRANSPORTS = ROOT / "transports" / "responses_transports"
+
+# From the ground up. What stands on one line may not import each other, but for itself.
+FLOORS = [
+    {"_version", "errors"},
+    {"protocol"},
+    {"sse", "_frames", "lifecycle"},
+    {"builders", "accumulate", "order", "validation"},
+    {"stores", "agents"},
+    {"hosting"},
+    {"cli", "__main__"},
+]
+SAME_FLOOR = {("sse", "_frames"), ("order", "lifecycle"), ("cli", "__main__"), ("__main__", "cli")}
+CORE = {
+    "_version",
+    "errors",
+    "protocol",
+    "sse",
+    "_frames",
+    "lifecycle",
+    "builders",
+    "accumulate",
+    "order",
+    "validation",
+}
+# The core does no I/O, starts no thread, and knows no event loop.
+FORBIDDEN_IN_CORE = {
+    "anyio", "asyncio", "concurrent", "h11", "http", "io", "multiprocessing", "pathlib", "queue", "select", "socket",
+    "sqlite3", "ssl", "subprocess", "tempfile", "threading", "trio", "urllib",
+}  # fmt: skip
+
+
+def floor_of(part: str) -> int:
+    return next(at for at, floor in enumerate(FLOORS) if part in floor)
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide the floor"
+            yield str(node.module)
+            if node.module == "responses_stream":
+                yield from (f"responses_stream.{name.name}" for name in node.names)
+
+
+def part_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_floor_leans_on_one_above_it(path: Path) -> None:
+    if path == PACKAGE / "__init__.py":
+        return  # the front door shows every floor, lazily; test_front_door.py holds it to that
+    here = part_of(path)
+    for name in imported(path):
+        if not name.startswith("responses_stream."):
+            continue
+        there = name.split(".")[1]
+        if there == here:
+            continue
+        if floor_of(there) == floor_of(here):
+            assert (here, there) in SAME_FLOOR, f"{path} imports {name}, which stands on the same floor"
+        assert floor_of(there) <= floor_of(here), f"{path} imports {name}, which stands on a floor above it"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_core_does_no_io_and_knows_no_loop(path: Path) -> None:
+    if path == PACKAGE / "__init__.py" or part_of(path) not in CORE:
+        return
+    used = {name.split(".")[0] for name in imported(path)}
+    assert not used & FORBIDDEN_IN_CORE, f"{path} is of the core and imports {used & FORBIDDEN_IN_CORE}"
+
+
+def test_hosting_knows_no_socket_and_no_server() -> None:
+    for path in sorted((PACKAGE / "hosting").rglob("*.py")):
+        used = {name.split(".")[0] for name in imported(path)}
+        assert not used & {"h11", "socket", "ssl", "http", "uvicorn", "responses_transports"}, path
+
+
+def test_the_package_never_imports_its_transports() -> None:
+    for path in modules():
+        assert "responses_transports" not in {name.split(".")[0] for name in imported(path)}, path
+
+
+def test_transports_lean_on_hosting_and_the_errors_only() -> None:
+    allowed = {"responses_stream.hosting", "responses_stream.errors"}
+    for path in sorted(TRANSPORTS.rglob("*.py")):
+        for name in imported(path):
+            if name.startswith("responses_stream"):
+                assert ".".join(name.split(".")[:2]) in allowed | {"responses_stream"}, f"{path} imports {name}"
+
+
+def test_every_part_of_the_package_has_its_floor() -> None:
+    parts = {part_of(path) for path in modules()} - {"__init__"}
+    assert parts <= set().union(*FLOORS)
