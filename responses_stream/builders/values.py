@@ -6,6 +6,7 @@ The codec is imported where it is used: a stream that is built from text alone d
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -77,6 +78,7 @@ def struct(argument: str, value: W | Mapping[str, Any], kind: type[W]) -> W:
     if not isinstance(value, kind | Mapping):
         raise InvalidType(argument, f"{kind.__name__} or a dict", value)
     data = dict(value) if isinstance(value, Mapping) else to_builtins(value)
+    _check_numbers(argument, data)
     try:
         return decode_as(copy.deepcopy(data), kind, strict=True)
     except DecodeError as error:
@@ -95,10 +97,23 @@ def one_of(argument: str, value: Wire | Mapping[str, Any], union: object, what: 
     if not isinstance(value, Wire | Mapping):
         raise InvalidType(argument, f"{what} or a dict", value)
     data = dict(value) if isinstance(value, Mapping) else to_builtins(value)
+    _check_numbers(argument, data)
     try:
         return decode_union(copy.deepcopy(data), union, what, strict=True)
     except DecodeError as error:
         raise InvalidValue(argument, str(error)) from None
+
+
+def _check_numbers(argument: str, data: object) -> None:
+    """JSON has no NaN and no infinity, and msgspec would write null for them without a word."""
+    if isinstance(data, float) and not math.isfinite(data):
+        raise InvalidValue(argument, f"is {data}, which JSON cannot say")
+    if isinstance(data, Mapping):
+        for key, member in data.items():
+            _check_numbers(f"{argument}.{key}", member)
+    elif isinstance(data, list | tuple):
+        for at, member in enumerate(data):
+            _check_numbers(f"{argument}[{at}]", member)
 
 
 def structs(argument: str, given: Sequence[W | Mapping[str, Any]], kind: type[W]) -> list[W]:
@@ -235,6 +250,7 @@ def json(argument: str, value: Any) -> Any:
         InvalidType: something in it is not JSON.
         InvalidValue: a string in it holds a lone surrogate.
     """
+    _check_numbers(argument, value)
     try:
         return msgspec.json.decode(msgspec.json.encode(value))
     except TypeError as error:

@@ -32,7 +32,8 @@ _PLAIN_KEY: Final = re.compile(r"\w+\Z")
 class AsItCame(list[Any]):
     """An empty list in the place of one that was absent or did not fit: `wire` is what came, UNSET for absent.
 
-    Where a member is always a list in Python, this keeps the promise that it goes out as it came in.
+    Where a member is always a list in Python, this keeps the promise that it goes out as it came in. Once something is
+    put into it, it is a list like any other.
     """
 
     def __init__(self, wire: object) -> None:
@@ -262,7 +263,7 @@ def _merged(value: Wire) -> Any:
         if name == EXTRA_KEY:
             continue
         old = getattr(value, attribute)
-        if isinstance(old, AsItCame):
+        if isinstance(old, AsItCame) and not old:
             old, changed = old.wire, True
         if old is UNSET:
             continue

@@ -50,7 +50,7 @@ ITEM_PREFIXES: Final = MappingProxyType(
         "program": "cm",
         "program_output": "cmo",
         "compaction": "cmp",
-        "structured_outputs": "fco",
+        "structured_outputs": "fc",
         "workflow_action": "wfa",
     }
 )

@@ -1,0 +1,1 @@
+"""Tests of `responses_stream.protocol`: what travels, and that nothing is lost on the way."""
