@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final
 from responses_stream._version import __version__
 
 if TYPE_CHECKING:
-    from responses_stream.accumulate import Accumulator as Accumulator
-    from responses_stream.accumulate import accumulate as accumulate
+    from responses_stream.accumulator import Accumulator as Accumulator
+    from responses_stream.accumulator import accumulate as accumulate
     from responses_stream.builders.events import AsyncEvents as AsyncEvents
     from responses_stream.builders.events import Events as Events
     from responses_stream.builders.events import flatten as flatten
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from responses_stream.protocol.response import ResponseUsage as ResponseUsage
 
 _HOMES: Final = {
-    "Accumulator": "accumulate",
+    "Accumulator": "accumulator",
     "AsyncEvents": "builders.events",
     "CreateResponse": "protocol.request",
     "DecodeError": "errors",
@@ -54,7 +54,7 @@ _HOMES: Final = {
     "ResponsesServerOptions": "hosting.options",
     "ResponsesStreamError": "errors",
     "TextResponse": "builders.text_response",
-    "accumulate": "accumulate",
+    "accumulate": "accumulator",
     "flatten": "builders.events",
 }
 

@@ -17,7 +17,7 @@ FLOORS = [
     {"_version", "errors"},
     {"protocol"},
     {"sse", "_frames", "lifecycle"},
-    {"builders", "accumulate", "order", "validation"},
+    {"builders", "accumulator", "order", "validation"},
     {"stores", "agents"},
     {"hosting"},
     {"cli", "__main__"},
@@ -31,7 +31,7 @@ CORE = {
     "_frames",
     "lifecycle",
     "builders",
-    "accumulate",
+    "accumulator",
     "order",
     "validation",
 }

@@ -119,8 +119,9 @@ def _flat(source: Iterable[object]) -> Iterator[ResponseStreamEvent]:
 async def _flat_async(source: AsyncIterable[object]) -> AsyncGenerator[ResponseStreamEvent, None]:
     try:
         async for yielded in source:
-            async for event in _events_of(yielded):
-                yield event
+            async with aclosing(_events_of(yielded)) as events:
+                async for event in events:
+                    yield event
     finally:
         if isinstance(source, AsyncGenerator):
             await source.aclose()
@@ -135,8 +136,9 @@ async def _events_of(yielded: object) -> AsyncGenerator[ResponseStreamEvent, Non
                 yield event
     elif _is_nested(yielded):
         for part in yielded:
-            async for event in _events_of(part):
-                yield event
+            async with aclosing(_events_of(part)) as events:
+                async for event in events:
+                    yield event
     else:
         raise InvalidType("yielded", "an event or Events", yielded)
 

@@ -74,6 +74,17 @@ class TextResponse:
         self._stream = ResponseEventStream(context.response_id, request)
         self._text, self._configure, self._usage = text, configure, usage
 
+    @property
+    def is_async(self) -> bool:
+        """Whether it can only be iterated with ``async for``, as far as that shows before its text is asked for."""
+        text = self._text
+        return (
+            inspect.iscoroutinefunction(text)
+            or inspect.isasyncgenfunction(text)
+            or inspect.isawaitable(text)
+            or (isinstance(text, AsyncIterable) and not isinstance(text, Iterable))
+        )
+
     def __iter__(self) -> Iterator[ResponseStreamEvent]:
         yield from self._begin()
         message = self._stream.add_output_item_message()

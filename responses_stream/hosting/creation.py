@@ -1,0 +1,181 @@
+"""The body of `POST /responses`: read within its limit, decoded, checked, and completed with the defaults.
+
+Each check is of hosting-contract.md section 8.2, in its order; what fails is an `HttpError` that names the member.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from responses_stream.errors import DecodeError
+from responses_stream.hosting.context import ModeFlags, ResponseContext
+from responses_stream.hosting.errors import USER_TYPE, HttpError
+from responses_stream.hosting.http import HttpRequest
+from responses_stream.hosting.options import ResponsesServerOptions
+from responses_stream.protocol.codec import decode_as, from_json
+from responses_stream.protocol.ids import is_response_id, new_response_id
+from responses_stream.protocol.request import CreateResponse, given
+
+_MOST_METADATA: Final = 16
+_LONGEST_KEY: Final = 64
+_LONGEST_VALUE: Final = 512
+_CLIENT_HEADER: Final = "x-client-"
+_DIGITS: Final = re.compile(r"[0-9]+\Z")
+
+# request-response.md section 2.1, C05 to C07: the least and the most that a number may be.
+_RANGES: Final = (
+    ("temperature", 0, 2),
+    ("top_p", 0, 1),
+    ("top_logprobs", 0, 20),
+    ("max_output_tokens", 16, None),
+    ("max_tool_calls", 1, None),
+)
+
+
+async def read_body(request: HttpRequest, most: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        HttpError: it has more than *most* bytes (413); no more than that was read.
+        Exception: what the transport raises while its client sends.
+    """
+    announced = request.header("content-length") or ""
+    if _DIGITS.match(announced) and int(announced[:20]) > most:
+        raise _too_large(most)
+    if isinstance(request.body, bytes):
+        if len(request.body) > most:
+            raise _too_large(most)
+        return request.body
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in request.body:
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def parse_create(body: bytes, options: ResponsesServerOptions) -> CreateResponse:
+    """Return what *body* asks for; its model is set, trimmed, or empty where nobody named one (H8.12).
+
+    Raises:
+        HttpError: the body is not JSON, is no object, is nested too deeply, or does not fit; or it asks for what
+            cannot be, or not yet (400, 404).
+    """
+    request = _decode(body, options.max_json_depth)
+    model = (request.model or "").strip() or (options.default_model or "").strip()
+    request = msgspec.structs.replace(request, model=model)
+    if request.background:
+        raise HttpError(
+            400,
+            "unsupported_parameter",
+            "background=true is not supported: this version runs responses in the foreground only.",
+            param="background",
+        )
+    if given(request.stream_options) is not None and not request.stream:
+        raise HttpError(400, "invalid_mode", "stream_options requires stream=true", param="stream")
+    _check_metadata(given(request.metadata) or {})
+    for member, least, most in _RANGES:
+        _check_range(member, given(getattr(request, member)), least, most)
+    if request.previous_response_id:
+        if request.conversation:
+            message = "previous_response_id and conversation cannot be given together."
+            raise HttpError(400, "invalid_request", message, param="conversation")
+        # Decision 21. Nothing is stored in this version, so no response can be continued.
+        message = f"Previous response with id '{request.previous_response_id}' not found."
+        raise HttpError(404, "previous_response_not_found", message, param="previous_response_id")
+    return request
+
+
+def make_context(
+    asked: HttpRequest, request: CreateResponse, options: ResponsesServerOptions, now: int
+) -> ResponseContext:
+    """Return the context of a new response, with the id that was asked for (H9.16) or a new one.
+
+    Raises:
+        HttpError: the id that was asked for has not the form of one (H8.17, H8.18).
+    """
+    conversation = given(request.conversation)
+    conversation_id = conversation if isinstance(conversation, str) or conversation is None else conversation.id
+    wanted = (asked.header("x-agent-response-id") or "").strip() or given(request.response_id)
+    if wanted is None:
+        wanted = new_response_id(conversation_id, options.id_prefix)
+    elif not wanted.strip():
+        raise HttpError(400, "invalid_request", "response_id must be a non-empty string", param="response_id")
+    elif not is_response_id(wanted, options.id_prefix):
+        message = (
+            f"response_id must be in format {options.id_prefix}_<18-char partition key><32-char alphanumeric entropy>"
+        )
+        raise HttpError(400, "invalid_request", message, param="response_id")
+    store = given(request.store)
+    return ResponseContext(
+        response_id=wanted,
+        request=request,
+        created_at=now,
+        mode_flags=ModeFlags(stream=bool(request.stream), store=store is None or store, background=False),
+        conversation_id=conversation_id or None,
+        client_headers={name: value for name, value in asked.headers if name.startswith(_CLIENT_HEADER)},
+        query_parameters=dict(parse_qsl(asked.query, keep_blank_values=True)),
+    )
+
+
+def _decode(body: bytes, deepest: int) -> CreateResponse:
+    try:
+        data = from_json(body)
+    except DecodeError as error:
+        raise HttpError(400, USER_TYPE, f"request body is {error}") from None
+    if not isinstance(data, dict):
+        raise HttpError(400, "invalid_request", "request body must be a JSON object")
+    if _deeper_than(data, deepest):
+        raise HttpError(400, "invalid_request", f"request body is nested deeper than {deepest} levels")
+    try:
+        return decode_as(data, CreateResponse, strict=True)
+    except DecodeError as error:
+        message = "request body failed schema validation"
+        raise HttpError(400, "invalid_request", message, problems=error.problems) from None
+
+
+def _deeper_than(data: object, deepest: int) -> bool:
+    level = [data]
+    for _ in range(deepest):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer if isinstance(outer, list) else ())
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    """H8.11."""
+    if len(metadata) > _MOST_METADATA:
+        raise _bad_metadata(f"metadata must have at most {_MOST_METADATA} keys")
+    for key, value in metadata.items():
+        if len(key) > _LONGEST_KEY:
+            raise _bad_metadata(f"metadata keys must be at most {_LONGEST_KEY} characters")
+        if len(value) > _LONGEST_VALUE:
+            raise _bad_metadata(f"metadata values must be at most {_LONGEST_VALUE} characters")
+
+
+def _bad_metadata(message: str) -> HttpError:
+    return HttpError(400, "invalid_request", message, param="metadata")
+
+
+def _check_range(member: str, value: float | None, least: float, most: float | None) -> None:
+    if value is None or (value >= least and (most is None or value <= most)):
+        return
+    wanted = f"at least {least}" if most is None else f"between {least} and {most}"
+    raise HttpError(400, "invalid_request", f"{member} must be {wanted}", param=member)
+
+
+def _too_large(most: int) -> HttpError:
+    return HttpError(413, "request_too_large", f"The request body is larger than {most} bytes.")

@@ -1,0 +1,93 @@
+"""Errors on HTTP: one JSON envelope for all of them, from the router to the handler (decision 19).
+
+``{"error": {"code", "message", "param", "type", "details"?, "additionalInfo": {"request_id"}}}``, with the request id
+in `x-request-id` as well, and in `x-platform-error-source` whose fault it was (H8.1 to H8.5). What a client may read
+is written here; the text of an exception never is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Literal, TypeAlias
+
+from msgspec import UNSET
+
+from responses_stream.errors import Problem, ResponsesStreamError
+from responses_stream.hosting.http import Headers, HttpReply
+from responses_stream.protocol.codec import encode
+from responses_stream.protocol.response import ErrorBody, ErrorPayload
+from responses_stream.protocol.tools import JsonObject
+
+INTERNAL_MESSAGE: Final = "An internal server error occurred."
+"""All that a client learns of a failure inside (H 0.3)."""
+
+INTERNAL_CODE: Final = "server_error"
+USER_TYPE: Final = "invalid_request_error"
+SERVER_TYPE: Final = "server_error"
+
+Source: TypeAlias = Literal["user", "platform", "upstream"]
+"""Whose fault an error is: the request's, this server's, or the handler's (H8.5)."""
+
+
+class HttpError(ResponsesStreamError):
+    """An answer that is an error; raised where the fault is found, made a reply at the door.
+
+    Attributes:
+        status: the HTTP status.
+        code: what programs look at.
+        message: what people read.
+        param: the member of the request that is at fault, if one is.
+        type: the family of the error (H8.3).
+        source: whose fault it is.
+        problems: every place of a body that does not fit, each with its JSON path (H8.13).
+        headers: further headers of the reply.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        param: str | None = None,
+        source: Source = "user",
+        problems: Sequence[Problem] = (),
+        headers: Headers = (),
+    ) -> None:
+        self.status, self.code, self.message, self.param = status, code, message, param
+        self.type = USER_TYPE if source == "user" else SERVER_TYPE
+        self.source, self.problems, self.headers = source, tuple(problems), headers
+        super().__init__(f"{status} {code}: {message}")
+
+    def reply(self, request_id: str) -> HttpReply:
+        """Return the reply that says this."""
+        details: list[JsonObject] = [
+            {"code": "invalid_value", "message": problem.message, "param": problem.path, "type": USER_TYPE}
+            for problem in self.problems
+        ]
+        payload = ErrorPayload(
+            code=self.code,
+            message=self.message,
+            param=self.param,
+            type=self.type,
+            details=details or UNSET,
+            additional_info={"request_id": request_id},
+        )
+        headers = (*self.headers, ("x-platform-error-source", self.source))
+        return json_reply(self.status, encode(ErrorBody(error=payload)), request_id, headers)
+
+
+def internal_error(source: Source = "platform") -> HttpError:
+    """Return the error of a failure that the client cannot help: of this server, or with `upstream` of its handler."""
+    return HttpError(500, INTERNAL_CODE, INTERNAL_MESSAGE, source=source)
+
+
+def bad_http(status: int = 400) -> HttpError:
+    """Return the error of bytes that are not HTTP, for the transports that read HTTP themselves."""
+    return HttpError(status, "bad_request", "The request is not valid HTTP.")
+
+
+def json_reply(status: int, body: bytes, request_id: str, headers: Headers = ()) -> HttpReply:
+    """Return a reply whose body is JSON."""
+    own = (("content-type", "application/json"), ("content-length", str(len(body))), ("x-request-id", request_id))
+    return HttpReply(status, (*own, *headers), body)

@@ -1,0 +1,81 @@
+"""One HTTP exchange as plain data: the whole door between the engine and any server.
+
+A transport makes an `HttpRequest` of what its server gave it, awaits `Engine.handle`, and sends the `HttpReply`. It
+needs to know nothing else of this package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeAlias
+
+import attrs
+
+Headers: TypeAlias = tuple[tuple[str, str], ...]
+"""Pairs of a lower-cased name and a value, in the order of the wire; a name may come more than once."""
+
+
+class ByteStream(Protocol):
+    """A reply's body that is made while it is sent, piece by piece; every async generator of bytes is one."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def aclose(self) -> Awaitable[object]:
+        """Say that nothing more will be read: the end was reached, or the client has gone (decision 13)."""
+        ...
+
+
+@attrs.frozen
+class HttpRequest:
+    """What a client asks.
+
+    Attributes:
+        method: in capitals, as it stands in the request line.
+        path: without the query, its percent escapes decoded.
+        query: what stands behind the ``?``, as it came; empty where there is none.
+        headers: names in lower case.
+        body: all of it, or its pieces as they come in. The engine reads no more of it than its limit allows.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Headers = ()
+    body: bytes | AsyncIterable[bytes] = b""
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the header *name*, given in lower case, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+@attrs.frozen
+class HttpReply:
+    """What the engine answers.
+
+    Attributes:
+        status: the HTTP status.
+        headers: names in lower case. A body of bytes has its `content-length` here, also where a `HEAD` left it out.
+        body: bytes, or a stream whose `aclose` has to be awaited in any case: when it was read to its end, and when
+            the client has gone.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes | ByteStream
+
+    def header(self, name: str) -> str | None:
+        """Return the first value of the header *name*, given in lower case, or None."""
+        return next((value for key, value in self.headers if key == name), None)
+
+
+class Engine(Protocol):
+    """What a transport drives; `ResponsesServer` is one."""
+
+    async def handle(self, request: HttpRequest) -> HttpReply:
+        """Answer one request. To cancel this call says that the client has gone."""
+        ...
+
+    def lifespan(self) -> AbstractAsyncContextManager[None]:
+        """Own the runs while the context is open; when it is left, what still runs is cancelled."""
+        ...
