@@ -20,6 +20,7 @@ from responses_stream.protocol.codec import decode_event, decode_union, to_built
 from responses_stream.protocol.events import (
     LifecycleEvent,
     ResponseCompletedEvent,
+    ResponseCreatedEvent,
     ResponseErrorEvent,
     ResponseOutputItemAddedEvent,
     ResponseOutputItemDoneEvent,
@@ -27,9 +28,9 @@ from responses_stream.protocol.events import (
 )
 from responses_stream.protocol.items import OutputItem
 from responses_stream.protocol.response import ResponseObject
-from responses_stream.sse import EventDecoder
+from responses_stream.sse import Chunk, EventDecoder
 
-Source: TypeAlias = Event | UnknownEvent | Mapping[str, Any] | bytes | str
+Source: TypeAlias = Event | UnknownEvent | Mapping[str, Any] | Chunk
 """An event, typed or plain, or a piece of an SSE stream, cut anywhere."""
 
 _Path: TypeAlias = tuple[str | int, ...]
@@ -93,7 +94,10 @@ class _OpenItem:
 
     def append(self, path: _Path, value: Any) -> None:
         found = _get(self.item, path)
-        _put(self.item, path, [*found, value] if isinstance(found, list) else [value])
+        if isinstance(found, list):
+            found.append(value)
+        else:
+            _put(self.item, path, [value])
 
     def snapshot(self) -> dict[str, Any]:
         for pieces in self.pieces.values():
@@ -177,6 +181,11 @@ class Accumulator:
 
     def _lifecycle(self, event: LifecycleEvent) -> None:
         response = event.response
+        if self._ended and isinstance(event, ResponseCreatedEvent):
+            # The next response of the same connection: nothing of the last one belongs to it.
+            self._done.clear()
+            self._open.clear()
+            self.error = None
         self._ended = event.type in ("response.completed", "response.failed", "response.incomplete")
         if self._ended and not response.output and isinstance(event, ResponseCompletedEvent):
             # Some servers end with an empty output though they streamed items (A6); what was streamed was said.
@@ -205,6 +214,9 @@ def _fold_inside(item: _OpenItem, event: ResponseStreamEvent) -> None:
         item.append(("content", index, "annotations"), None if annotation is None else to_builtins(annotation))
     elif name == "response.shell_call_output_content.delta":
         delta = getattr(event, "delta", None)
+        if _get(item.item, ("output", index)) is None:
+            # How it ends is told at its end; until then the entry is one without.
+            _put(item.item, ("output", index), {"stdout": "", "stderr": "", "outcome": {}})
         for channel in ("stdout", "stderr"):
             item.add(("output", index, channel), getattr(delta, channel, None) or "")
     elif name == "response.shell_call_output_content.done":
@@ -247,11 +259,11 @@ def _put(of: dict[str, Any], path: _Path, value: Any) -> None:
 
 
 @overload
-def accumulate(events: Iterable[Source] | bytes | str) -> ResponseObject: ...
+def accumulate(events: Iterable[Source] | Chunk) -> ResponseObject: ...
 @overload
 def accumulate(events: AsyncIterable[Source]) -> Awaitable[ResponseObject]: ...
 def accumulate(
-    events: Iterable[Source] | AsyncIterable[Source] | bytes | str,
+    events: Iterable[Source] | AsyncIterable[Source] | Chunk,
 ) -> ResponseObject | Awaitable[ResponseObject]:
     """Fold a whole stream: events, dicts, or SSE bytes, or an iterable of them. An async iterable is to be awaited.
 
@@ -262,7 +274,11 @@ def accumulate(
     if isinstance(events, AsyncIterable) and not isinstance(events, Iterable):
         return _accumulate_async(events)
     accumulator = Accumulator()
-    for source in [events] if isinstance(events, bytes | str) else cast("Iterable[Source]", events):
+    if isinstance(events, bytes | bytearray | memoryview | str):
+        events = [events]
+    elif isinstance(events, Mapping) or not isinstance(events, Iterable):
+        raise InvalidType("events", "SSE bytes or text, or an iterable of events", events)
+    for source in events:
         accumulator.feed(source)
     return _told(accumulator)
 

@@ -79,6 +79,41 @@ RESPONSE: Final[Table] = MappingProxyType(
     }
 )
 
+_ANY: Final = "any other event"
+
+_RULES: Final[Mapping[State, Mapping[EventName, str]]] = MappingProxyType(
+    {
+        BEFORE: {_ANY: "R030", ITEM_ADDED: "R060", ITEM_DONE: "R060", INSIDE_ITEM: "R060"},
+        CUT_SHORT: {ITEM_ADDED: "R059", ITEM_CUT: "R059", COMPLETED: "R059"},
+        ERRORED: {_ANY: "R172", ERROR: "R176"},
+        ENDED: {_ANY: "R038", COMPLETED: "R036", FAILED: "R036", INCOMPLETE: "R036"},
+        _ANY: {
+            CREATED: "R031",
+            QUEUED: "R032-R034",
+            IN_PROGRESS: "R035",
+            COMPLETED: "R041",
+            INCOMPLETE: "R041",
+            ITEM_ADDED: "R061",
+            ITEM_DONE: "R061",
+            INSIDE_ITEM: "R061",
+        },
+    }
+)
+
+
+def broken_by(state: State, name: EventName) -> str:
+    """Return the rule that an event breaks which `RESPONSE` refuses in *state*."""
+    event, here = name.partition("[")[0], _RULES.get(state, {})
+    return here.get(name) or here.get(event) or here.get(_ANY) or _RULES[_ANY].get(event, "")
+
+
+def allowed_in(state: State, items_open: bool) -> tuple[EventName, ...]:
+    """Return the events that `RESPONSE` lists for *state*, without those that need open items, or that none is."""
+    needs_none = (COMPLETED, INCOMPLETE)  # R079, R088
+    out = needs_none if items_open else (INSIDE_ITEM, ITEM_DONE, ITEM_CUT)
+    return tuple(name for name in RESPONSE[state] if name not in out)
+
+
 STATUS_SAID: Final[Mapping[EventName, frozenset[str]]] = MappingProxyType(
     {
         CREATED: frozenset({"queued", "in_progress"}),
@@ -141,6 +176,22 @@ PARTS: Final[Mapping[str, Table]] = MappingProxyType(
 )
 """The life of a part, by its type."""
 
+_CONTENT_BROKEN: Final = MappingProxyType(
+    {
+        ABSENT: "R093, R097, R132",
+        OPEN: "R092, R096, R099",
+        VALUE_DONE: "R092, R094, R095, R099",
+        CLOSED: "R092, R094, R095, R098, R115",
+    }
+)
+_OTHERS_BROKEN: Final = MappingProxyType({"summary_text": "R127", "command": "R157", "command output": "R158"})
+
+
+def broken_in_part(part_type: str, state: State) -> str:
+    """Return the rules of which an event breaks one that the table of a part refuses in *state*."""
+    return _OTHERS_BROKEN.get(part_type) or _CONTENT_BROKEN[state]
+
+
 OPEN_REASONING_NAMES: Final[Mapping[EventName, EventName]] = MappingProxyType(
     {
         "response.reasoning.delta": "response.reasoning_text.delta",
@@ -162,6 +213,7 @@ class Grammar(NamedTuple):
             a set stands for an item without a status.
         statuses: all statuses that the type knows (R077); empty where it has none, None where it is not known.
         parts: the types of parts that it may have, by the member that they stand in.
+        rules: the rules of which an event breaks one that *steps* refuses.
         calls: whether it is a call, whose `call_id` is its own (R162).
     """
 
@@ -169,6 +221,7 @@ class Grammar(NamedTuple):
     ends: Mapping[State, frozenset[str | None]] = MappingProxyType({OPEN: FINAL | {None}})
     statuses: frozenset[str] | None = None
     parts: Mapping[str, frozenset[str]] = MappingProxyType({})
+    rules: str = "R085"
     calls: bool = False
 
     @property
@@ -199,11 +252,12 @@ def _string(prefix: str, calls: bool) -> Grammar:
         },
         ends={OPEN: _CUT, VALUE_DONE: frozenset({"completed", "incomplete"})},
         statuses=_USUAL,
+        rules="R140, R143",
         calls=calls,
     )
 
 
-def _chain(prefix: str, *names: str, statuses: Iterable[str]) -> Grammar:
+def _chain(prefix: str, *names: str, statuses: Iterable[str], rule: str) -> Grammar:
     """R150, R151, R156: each state event once, in order; without the last the item is incomplete or failed."""
     states = [OPEN, *names]
     steps: dict[State, dict[EventName, State]] = {
@@ -212,7 +266,7 @@ def _chain(prefix: str, *names: str, statuses: Iterable[str]) -> Grammar:
     steps[names[-1]] = {}
     known = frozenset({"in_progress", "completed", "failed", *statuses})
     ends = dict.fromkeys(states[:-1], _BROKEN & known) | {states[-1]: _WHOLE}
-    return Grammar(steps=steps, ends=ends, statuses=known)
+    return Grammar(steps=steps, ends=ends, statuses=known, rules=f"{rule}, R156")
 
 
 def _code_interpreter() -> Grammar:
@@ -229,6 +283,7 @@ def _code_interpreter() -> Grammar:
         },
         ends={OPEN: _BROKEN, "in_progress": _BROKEN, VALUE_DONE: _BROKEN, "interpreting": _BROKEN, "completed": _WHOLE},
         statuses=frozenset({"in_progress", "interpreting", *FINAL}),
+        rules="R140, R143, R152, R156",
     )
 
 
@@ -245,6 +300,7 @@ def _image_generation() -> Grammar:
         },
         ends={OPEN: failed, "in_progress": failed, "generating": failed, "completed": _WHOLE},
         statuses=frozenset({"in_progress", "generating", "completed", "failed"}),
+        rules="R154, R156",
     )
 
 
@@ -268,6 +324,7 @@ def _mcp_call() -> Grammar:
             BROKEN: frozenset({"failed"}),
         },
         statuses=frozenset({"in_progress", "calling", *FINAL}),
+        rules="R140, R143, R147, R156",
     )
 
 
@@ -283,6 +340,7 @@ def _mcp_list_tools() -> Grammar:
         },
         ends={"completed": _NO_STATUS, BROKEN: _NO_STATUS},
         statuses=frozenset(),
+        rules="R149",
     )
 
 
@@ -297,8 +355,13 @@ def _apply_patch() -> Grammar:
         },
         ends={OPEN: _WHOLE, VALUE_DONE: _WHOLE},
         statuses=frozenset({"in_progress", "completed"}),
+        rules="R140-R142",
         calls=True,
     )
+
+
+WITHOUT_DIFF: Final = Grammar(ends={OPEN: _WHOLE}, statuses=frozenset({"in_progress", "completed"}), rules="R160")
+"""What may happen inside an `apply_patch_call` that deletes a file: it has no diff to stream."""
 
 
 def _plain(*statuses: str, calls: bool = False) -> Grammar:
@@ -334,10 +397,20 @@ ITEMS: Final[Mapping[str, Grammar]] = MappingProxyType(
         "function_call": _string("function_call_arguments", calls=True),
         "custom_tool_call": _string("custom_tool_call_input", calls=True),
         "file_search_call": _chain(
-            "file_search_call", "in_progress", "searching", "completed", statuses=("searching", "incomplete")
+            "file_search_call",
+            "in_progress",
+            "searching",
+            "completed",
+            statuses=("searching", "incomplete"),
+            rule="R150",
         ),
         "web_search_call": _chain(
-            "web_search_call", "in_progress", "searching", "completed", statuses=("searching", "incomplete")
+            "web_search_call",
+            "in_progress",
+            "searching",
+            "completed",
+            statuses=("searching", "incomplete"),
+            rule="R151",
         ),
         "code_interpreter_call": _code_interpreter(),
         "image_generation_call": _image_generation(),
@@ -391,16 +464,24 @@ INPUT_ONLY: Final = frozenset({"compaction_trigger", "configuration_update", "it
 """Types that are never output items (R080)."""
 
 
-def step(table: Table, state: State, name: EventName, where: str = "") -> State:
+def step(table: Table, state: State, name: EventName, where: str = "", rules: str = "") -> State:
     """Return the state after the event *name*. The caller stores it, so a refused event leaves no trace.
 
     Raises:
-        OutOfOrder: the table does not list it; *where* names the machine in the message.
+        OutOfOrder: the table does not list it; *where* names the machine in the message, *rules* what it broke.
     """
     try:
         return table[state][name]
     except KeyError:
-        raise OutOfOrder(name, f"{where} {state}".lstrip(), tuple(table[state])) from None
+        raise OutOfOrder(name, f"{where} {state}".lstrip(), tuple(table[state]), rules) from None
+
+
+def broken_in_item(grammar: Grammar, state: State, name: EventName) -> str:
+    """Return the rules of which an event breaks one that an item refuses in *state*."""
+    if state in (ABSENT, CLOSED):
+        absent = state == ABSENT
+        return {ITEM_ADDED: "R063", ITEM_DONE: "R071" if absent else "R072"}.get(name, "R082" if absent else "R083")
+    return "R063" if name == ITEM_ADDED else grammar.rules
 
 
 def grammar_of(item_type: str) -> Grammar:

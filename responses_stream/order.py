@@ -6,7 +6,7 @@ knows what is open and nothing more: its memory does not grow with the stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -116,7 +116,7 @@ class OrderGuard:
             item = self._item(event, event.output_index, event.item_id)
             item.state = _grammar_step(item, event.type)
         elif event.type in _AUDIO:
-            self._step(lifecycle.INSIDE_ITEM)
+            self._step(lifecycle.INSIDE_ITEM, event.type)
 
     def _lifecycle(self, event: LifecycleEvent) -> None:
         name, response = event.type, event.response
@@ -137,7 +137,7 @@ class OrderGuard:
         if name in (lifecycle.COMPLETED, lifecycle.INCOMPLETE) and self._items:
             rule = "R079" if name == lifecycle.COMPLETED else "R088"
             owed = ", ".join(f"{item.item_id} at {index}" for index, item in sorted(self._items.items()))
-            raise OutOfOrder(name, f"{self._state} with open items", (lifecycle.ITEM_DONE,), f"open: {owed} ({rule})")
+            raise OutOfOrder(name, f"response {self._state} with open items", self._allowed(), f"open: {owed} ({rule})")
         self._state, self.response_id = state, response.id
 
     def _added(self, event: ResponseOutputItemAddedEvent) -> None:
@@ -214,7 +214,10 @@ class OrderGuard:
             raise OutOfOrder(name, str(item), known or item.grammar.steps.get(item.state, ()), "R085, R090, R125")
         part = item.parts.get(key)
         before = part.state if part is not None else lifecycle.ABSENT
-        state = lifecycle.step(lifecycle.PARTS[part_type], before, name, f"{part_type} {index} of {item.item_id}")
+        rules = lifecycle.broken_in_part(part_type, before)
+        state = lifecycle.step(
+            lifecycle.PARTS[part_type], before, name, f"{part_type} {index} of {item.item_id}", rules
+        )
         if part is None:
             count = item.counts.get(member, 0)
             if index != count:
@@ -225,10 +228,10 @@ class OrderGuard:
             part.state = state
 
     def _item(self, event: Event, index: int, item_id: str | None) -> _Item:
-        self._step(lifecycle.INSIDE_ITEM)
+        self._step(lifecycle.INSIDE_ITEM, event.type)
         item = self._items.get(index)
         if item is None:
-            known = [f"{event.type} at {one}" for one in sorted(self._items)] or list(self._allowed())
+            known = [f"{event.type} at {one}" for one in sorted(self._items)] or self._allowed()
             raise OutOfOrder(f"{event.type} at {index}", self._state, known, "no item is open there (R071, R082, R083)")
         if item_id is not None and item.item_id is not None and item_id != item.item_id:
             raise OutOfOrder(
@@ -236,11 +239,16 @@ class OrderGuard:
             )
         return item
 
-    def _allowed(self) -> Iterable[str]:
-        return lifecycle.RESPONSE[self._state]
+    def _allowed(self) -> tuple[str, ...]:
+        return lifecycle.allowed_in(self._state, bool(self._items))
 
-    def _step(self, name: str) -> str:
-        return lifecycle.step(lifecycle.RESPONSE, self._state, name, "response")
+    def _step(self, name: str, event: str = "") -> str:
+        """Return the state after *name*, by which the table knows *event*."""
+        try:
+            return lifecycle.RESPONSE[self._state][name]
+        except KeyError:
+            broken = lifecycle.broken_by(self._state, name)
+            raise OutOfOrder(event or name, f"response {self._state}", self._allowed(), broken) from None
 
 
 def _grammar_step(item: _Item, name: str) -> str:
@@ -248,4 +256,5 @@ def _grammar_step(item: _Item, name: str) -> str:
         return item.grammar.steps[item.state][name]
     except KeyError:
         done = (lifecycle.ITEM_DONE,) if item.state in item.grammar.ends else ()
-        raise OutOfOrder(name, str(item), (*item.grammar.steps.get(item.state, ()), *done)) from None
+        allowed = (*item.grammar.steps.get(item.state, ()), *done)
+        raise OutOfOrder(name, str(item), allowed, item.grammar.rules) from None

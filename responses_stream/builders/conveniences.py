@@ -11,10 +11,11 @@ from typing import Any, overload
 
 from responses_stream.builders import values
 from responses_stream.builders.conversation import MessageBuilder, ReasoningBuilder
+from responses_stream.builders.core import MOST_PARTIAL_IMAGES
 from responses_stream.builders.events import AsyncEvents, Events, TextSource, streamed
 from responses_stream.builders.factories import StreamedItems
 from responses_stream.builders.item import FinalStatus
-from responses_stream.errors import InvalidType
+from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.protocol.hosted_items import (
     CodeInterpreterOutput,
@@ -70,7 +71,12 @@ class Conveniences(StreamedItems):
         Raises:
             InvalidType, InvalidValue: an argument does not fit.
         """
-        remarks = [values.annotation(annotation) for annotation in annotations]
+        source = _text("text", text)
+        remarks = values.all_annotations(annotations)
+        if isinstance(source, str):
+            for remark in remarks:
+                values.check_within(remark, len(source))
+        ended = values.choice("status", status, "completed", "incomplete")
         message = self.add_output_item_message(phase=phase, item_id=item_id)
         part = message.add_text_content()
 
@@ -83,9 +89,9 @@ class Conveniences(StreamedItems):
                 yield part.emit_annotation_added(remark)
             yield part.emit_text_done()
             yield part.emit_done()
-            yield message.emit_done(status=status)
+            yield message.emit_done(status=ended)
 
-        return streamed(_text("text", text), before, part.emit_delta, after)
+        return streamed(source, before, part.emit_delta, after)
 
     @overload
     def output_item_refusal(
@@ -107,6 +113,7 @@ class Conveniences(StreamedItems):
         Raises:
             InvalidType, InvalidValue: an argument does not fit.
         """
+        source = _text("refusal", refusal)
         message: MessageBuilder = self.add_output_item_message(phase=phase, item_id=item_id)
         part = message.add_refusal_content()
 
@@ -119,7 +126,7 @@ class Conveniences(StreamedItems):
             yield part.emit_done()
             yield message.emit_done()
 
-        return streamed(_text("refusal", refusal), before, part.emit_delta, after)
+        return streamed(source, before, part.emit_delta, after)
 
     @overload
     def output_item_reasoning(
@@ -152,13 +159,16 @@ class Conveniences(StreamedItems):
         """Say reasoning with one part of summary, or of raw *text*, or, with neither, with no part at all.
 
         Raises:
-            InvalidType, InvalidValue: an argument does not fit.
+            InvalidType, InvalidValue: an argument does not fit, or both *summary* and *text* are given.
         """
+        bare = isinstance(summary, str | tuple) and not summary
+        if text is not None and not bare:
+            raise InvalidValue("text", "is given, and summary is too: one item has one or the other here")
+        source = _text("summary", summary) if text is None else _text("text", text)
+        sealed = values.text_or_none("encrypted_content", encrypted_content)
         reasoning = self.add_output_item_reasoning(item_id=item_id)
-        if text is None and summary in ("", ()):
-            return Events(_bare(reasoning, encrypted_content))
-        if encrypted_content is not None:
-            values.text("encrypted_content", encrypted_content)
+        if text is None and bare:
+            return Events(_bare(reasoning, sealed))
         part = reasoning.add_summary_part() if text is None else reasoning.add_text_content()
 
         def before() -> Iterator[ResponseStreamEvent]:
@@ -168,9 +178,9 @@ class Conveniences(StreamedItems):
         def after() -> Iterator[ResponseStreamEvent]:
             yield part.emit_text_done()
             yield part.emit_done()
-            yield reasoning.emit_done(encrypted_content=encrypted_content)
+            yield reasoning.emit_done(encrypted_content=sealed)
 
-        return streamed(_text("text", summary if text is None else text), before, part.emit_delta, after)
+        return streamed(source, before, part.emit_delta, after)
 
     @overload
     def output_item_function_call(
@@ -334,27 +344,31 @@ class Conveniences(StreamedItems):
         """Say an image in base64, after at most three partial ones.
 
         Raises:
-            InvalidType, InvalidValue: an argument does not fit.
-            OutOfOrder: while iterating, when there are more partial images (R155).
+            InvalidType, InvalidValue: an argument does not fit, or there are more partial images (R155).
         """
-        values.name("result", result)
-        shown = values.texts("partial_images", partial_images)
+        image = values.name("result", result)
+        shown = [values.name("partial_images", partial) for partial in values.texts("partial_images", partial_images)]
+        if len(shown) > MOST_PARTIAL_IMAGES:
+            raise InvalidValue(
+                "partial_images", f"are {len(shown)}, but at most {MOST_PARTIAL_IMAGES} are shown (R155)"
+            )
+        prompt = values.text_or_none("revised_prompt", revised_prompt)
+        behind, form = (
+            values.text_or_none("background", background),
+            values.text_or_none("output_format", output_format),
+        )
+        fine, wide = values.text_or_none("quality", quality), values.text_or_none("size", size)
         call = self.add_output_item_image_generation_call(item_id=item_id)
 
         def events() -> Iterator[ResponseStreamEvent]:
             yield call.emit_added()
             yield call.emit_in_progress()
             yield call.emit_generating()
-            for image in shown:
-                yield call.emit_partial_image(image)
+            for partial in shown:
+                yield call.emit_partial_image(partial)
             yield call.emit_completed()
             yield call.emit_done(
-                result,
-                revised_prompt=revised_prompt,
-                background=background,
-                output_format=output_format,
-                quality=quality,
-                size=size,
+                image, revised_prompt=prompt, background=behind, output_format=form, quality=fine, size=wide
             )
 
         return Events(events())
@@ -401,6 +415,7 @@ class Conveniences(StreamedItems):
         """
         source = _text("arguments", arguments)
         failure = None if error is None else values.one_of("error", error, McpCallError, "MCP error")
+        said = values.text_or_none("output", output)
         call = self.add_output_item_mcp_call(
             server_label, name, approval_request_id=approval_request_id, item_id=item_id
         )
@@ -412,7 +427,7 @@ class Conveniences(StreamedItems):
         def after() -> Iterator[ResponseStreamEvent]:
             yield call.emit_arguments_done()
             yield call.emit_completed() if failure is None else call.emit_failed()
-            yield call.emit_done(output=output, error=failure)
+            yield call.emit_done(output=said, error=failure)
 
         return streamed(source, before, call.emit_arguments_delta, after)
 
@@ -430,13 +445,14 @@ class Conveniences(StreamedItems):
             InvalidType, InvalidValue: an argument does not fit.
         """
         offered = values.structs("tools", tools, McpListToolsTool)
+        failure = None if error is None else values.name("error", error)
         listing = self.add_output_item_mcp_list_tools(server_label, item_id=item_id)
 
         def events() -> Iterator[ResponseStreamEvent]:
             yield listing.emit_added()
             yield listing.emit_in_progress()
-            yield listing.emit_completed() if error is None else listing.emit_failed()
-            yield listing.emit_done(tools=offered, error=error)
+            yield listing.emit_completed() if failure is None else listing.emit_failed()
+            yield listing.emit_done(tools=offered, error=failure)
 
         return Events(events())
 

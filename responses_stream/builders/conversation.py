@@ -42,14 +42,19 @@ class MessageBuilder(ItemBuilder):
 
     item_type: ClassVar[str] = "message"
 
-    phase: MessagePhase | None = None
+    _phase: MessagePhase | None = None
+
+    @property
+    def phase(self) -> MessagePhase | None:
+        """What the message is for."""
+        return self._phase
 
     def _snapshot(self, status: str | None) -> ResponseOutputMessage:
         return ResponseOutputMessage(
-            id=self.item_id,
+            id=self._item_id,
             status=status or "completed",
-            content=[part.snapshot() for part in self.parts("content", ContentPartBuilder)],
-            phase=self.phase if self.phase is not None else UNSET,
+            content=[part.snapshot() for part in self._parts_of("content", ContentPartBuilder)],
+            phase=or_unset(self._phase),
         )
 
     def add_text_content(self) -> TextContentBuilder:
@@ -78,10 +83,10 @@ class ReasoningBuilder(ItemBuilder):
     _encrypted_content: str | None = None
 
     def _snapshot(self, status: str | None) -> ResponseReasoningItem:
-        content: list[ContentPart] = [part.snapshot() for part in self.parts("content", ReasoningTextBuilder)]
+        content: list[ContentPart] = [part.snapshot() for part in self._parts_of("content", ReasoningTextBuilder)]
         return ResponseReasoningItem(
-            id=self.item_id,
-            summary=[part.snapshot() for part in self.parts("summary", SummaryPartBuilder)],
+            id=self._item_id,
+            summary=[part.snapshot() for part in self._parts_of("summary", SummaryPartBuilder)],
             content=or_unset(content or None),
             encrypted_content=or_unset(self._encrypted_content),
             status=status if status is not None else UNSET,
@@ -119,17 +124,27 @@ class FunctionCallBuilder(StringItemBuilder):
 
     item_type: ClassVar[str] = "function_call"
 
-    name: str
-    call_id: str
+    _name: str
+    _call_id: str
     _namespace: str | None = None
     _caller: Caller | None = None
     _is_async: bool | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the function."""
+        return self._name
+
+    @property
+    def call_id(self) -> str:
+        """What the client answers to."""
+        return self._call_id
+
     def _snapshot(self, status: str | None) -> ResponseFunctionToolCall:
         return ResponseFunctionToolCall(
-            id=self.item_id,
-            call_id=self.call_id,
-            name=self.name,
+            id=self._item_id,
+            call_id=self._call_id,
+            name=self._name,
             arguments=joined(self._pieces),
             status=status,
             namespace=or_unset(self._namespace),
@@ -155,11 +170,11 @@ class FunctionCallBuilder(StringItemBuilder):
         """
         whole = self._whole(ResponseFunctionCallArgumentsDoneEvent, arguments)
         return ResponseFunctionCallArgumentsDoneEvent(
-            sequence_number=self.core.next_number(),
-            item_id=self.item_id,
+            sequence_number=self._core.next_number(),
+            item_id=self._item_id,
             output_index=self._index,
             arguments=whole,
-            name=self.name,
+            name=self._name,
         )
 
     def emit_done(self, *, status: FinalStatus = "completed") -> ResponseOutputItemDoneEvent:
@@ -177,17 +192,27 @@ class CustomToolCallBuilder(StringItemBuilder):
 
     item_type: ClassVar[str] = "custom_tool_call"
 
-    name: str
-    call_id: str
+    _name: str
+    _call_id: str
     _namespace: str | None = None
     _caller: Caller | None = None
     _is_async: bool | None = None
 
+    @property
+    def name(self) -> str:
+        """The name of the tool."""
+        return self._name
+
+    @property
+    def call_id(self) -> str:
+        """What the client answers to."""
+        return self._call_id
+
     def _snapshot(self, status: str | None) -> ResponseCustomToolCall:
         return ResponseCustomToolCall(
-            id=self.item_id,
-            call_id=self.call_id,
-            name=self.name,
+            id=self._item_id,
+            call_id=self._call_id,
+            name=self._name,
             input=joined(self._pieces),
             status=status,
             namespace=or_unset(self._namespace),
@@ -213,7 +238,7 @@ class CustomToolCallBuilder(StringItemBuilder):
         """
         whole = self._whole(ResponseCustomToolCallInputDoneEvent, input)
         return ResponseCustomToolCallInputDoneEvent(
-            sequence_number=self.core.next_number(), item_id=self.item_id, output_index=self._index, input=whole
+            sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index, input=whole
         )
 
     def emit_done(self, *, status: FinalStatus = "completed") -> ResponseOutputItemDoneEvent:

@@ -30,7 +30,7 @@ class OpenItem(Protocol):
     @property
     def item_id(self) -> str: ...
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Take no more events: the response has ended."""
 
 
@@ -50,6 +50,7 @@ class StreamCore:
     number: int = 0
     _made: ResponseObject = attrs.field(init=False)
     _said: ResponseObject | None = attrs.field(init=False, default=None)
+    _shown: bool = attrs.field(init=False, default=False)
     _count: int = attrs.field(init=False, default=0)
     _open: dict[int, OpenItem] = attrs.field(init=False, factory=dict)
     _done: dict[int, OutputItem] = attrs.field(init=False, factory=dict)
@@ -60,7 +61,8 @@ class StreamCore:
         self._made = responses.fixed(self._draft)
         for index, item in enumerate(self._draft.output):
             self._done[index] = item
-            self._item_ids.add(str(getattr(item, "id", "")))
+            if self.state != lifecycle.ENDED:
+                self._go_on_from(item, f"response.output[{index}]")
         self._count = len(self._done)
 
     @property
@@ -82,22 +84,40 @@ class StreamCore:
         """
         if item_id is None:
             item_id = self._make_item_id(item_type, self.response_id)
-        if values.name("item_id", item_id) in self._item_ids:
+        item_id = values.name("item_id", item_id)
+        if item_id in self._item_ids:
             raise InvalidValue("item_id", f"{item_id!r} is already the id of an item of this response (R064)")
         self._item_ids.add(item_id)
         return item_id
 
-    def claim_call(self, item_type: str, item_id: str | None, call_id: str) -> str:
-        """Return the id of a new item that is a call, and reserve its *call_id*; both or neither.
+    def claim_call(self, item_type: str, item_id: str | None, call_id: str) -> tuple[str, str]:
+        """Return the id of a new item that is a call, and its *call_id*, which is reserved; both or neither.
 
         Raises:
             InvalidValue: one of the ids is empty or already used in this response (R064, R067, R162).
         """
-        if values.name("call_id", call_id) in self._call_ids:
+        call_id = values.name("call_id", call_id)
+        if call_id in self._call_ids:
             raise InvalidValue("call_id", f"{call_id!r} is already the id of a call of this response (R162)")
         item_id = self.claim_item_id(item_type, item_id)
         self._call_ids.add(call_id)
-        return item_id
+        return item_id, call_id
+
+    def _go_on_from(self, item: OutputItem, where: str) -> None:
+        """Reserve the ids of an item that was there before (H17.20), which has to be one that may stay.
+
+        Raises:
+            InvalidValue: it is not done, or its id or call id is missing or used (R059, R064, R067, R089, R162).
+        """
+        item_id, status, call_id = (getattr(item, member, None) for member in ("id", "status", "call_id"))
+        if not isinstance(item_id, str):
+            raise InvalidValue(f"{where}.id", "is missing (R067)")
+        if status in ("in_progress", "incomplete"):
+            raise InvalidValue(f"{where}.status", f"is {status!r}: nothing can follow such an item (R059, R089)")
+        if lifecycle.grammar_of(str(item.type)).calls and isinstance(call_id, str):
+            self.claim_call(str(item.type), item_id, call_id)
+        else:
+            self.claim_item_id(str(item.type), item_id)
 
     @property
     def next_index(self) -> int:
@@ -116,23 +136,13 @@ class StreamCore:
         self._open[index] = item
         return index
 
-    def finish_item(self, index: int, item: OutputItem, status: str | None) -> None:
-        """Let an item end in its final form.
+    def may_cut(self, index: int) -> bool:
+        """Tell whether the item at *index* may end as incomplete: it has to be the last one (R059)."""
+        return index == self._count - 1 and self.state != lifecycle.CUT_SHORT
 
-        Raises:
-            OutOfOrder: it is incomplete and not the last one (R059).
-        """
-        cut = status == "incomplete"
-        if cut and index != self._count - 1:
-            raise OutOfOrder(
-                lifecycle.ITEM_CUT,
-                f"{self.state}, item {index} of {self._count}",
-                ("output_item.done with another status",),
-                "an incomplete item is the last one (R059)",
-            )
-        if cut and self.state == lifecycle.CUT_SHORT:
-            raise OutOfOrder(lifecycle.ITEM_CUT, self.state, (lifecycle.ITEM_DONE,), "one item is incomplete (R059)")
-        self.state = self._step(lifecycle.ITEM_CUT if cut else lifecycle.ITEM_DONE)
+    def finish_item(self, index: int, item: OutputItem, status: str | None) -> None:
+        """Let an item end in its final form; whether it may is for the item to know."""
+        self.state = self._step(lifecycle.ITEM_CUT if status == "incomplete" else lifecycle.ITEM_DONE)
         del self._open[index]
         self._done[index] = item
 
@@ -147,10 +157,8 @@ class StreamCore:
         if name in (lifecycle.COMPLETED, lifecycle.INCOMPLETE) and self._open:
             rule = "R079" if name == lifecycle.COMPLETED else "R088"
             owed = ", ".join(f"{item.item_id} at {index}" for index, item in sorted(self._open.items()))
-            raise OutOfOrder(
-                name, f"{self.state} with open items", ("their emit_done()",), f"still open: {owed} ({rule})"
-            )
-        base = self._said if self._said is not None else responses.settle(self._draft, self._made)
+            raise OutOfOrder(name, f"response {self.state} with open items", self.allowed, f"open: {owed} ({rule})")
+        base = self._said or (responses.settle(self._draft, self._made) if self._shown else self._made)
         said = responses.snapshot(base, **changes)
         self.state, self._said = state, said
         if state == lifecycle.ENDED or state == lifecycle.ERRORED:
@@ -169,6 +177,7 @@ class StreamCore:
     def view(self) -> ResponseDraft:
         """Return the response as it stands: the draft itself until it was said, then a copy that cannot be changed."""
         if self._said is None:
+            self._shown = True
             return self._draft
         ended = self.state == lifecycle.ENDED
         return responses.said(self._said if ended else responses.snapshot(self._said, output=self.output()))
@@ -178,12 +187,22 @@ class StreamCore:
         created_at = self._made.created_at
         return max(int(self._clock()), int(created_at) if created_at else 0)
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The events that the response takes now; how an item ends is one of its own events."""
+        ends = (lifecycle.ITEM_DONE, lifecycle.ITEM_CUT)
+        return tuple(name for name in lifecycle.allowed_in(self.state, bool(self._open)) if name not in ends)
+
     def _step(self, name: str) -> str:
-        return lifecycle.step(lifecycle.RESPONSE, self.state, name, "response")
+        try:
+            return lifecycle.RESPONSE[self.state][name]
+        except KeyError:
+            broken = lifecycle.broken_by(self.state, name)
+            raise OutOfOrder(name, f"response {self.state}", self.allowed, broken) from None
 
     def _close_open(self) -> None:
         for item in self._open.values():
-            item.close()
+            item._close()
 
 
 def make_core(

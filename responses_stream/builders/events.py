@@ -35,14 +35,27 @@ class Events:
     def __iter__(self) -> Iterator[ResponseStreamEvent]:
         return self._source
 
-    async def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
-        for event in self._source:
-            yield event
+    def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
+        return _InTurn(self._source)
 
     def close(self) -> None:
         """Make no more events; what the source has open is released."""
-        if isinstance(self._source, Generator):
-            self._source.close()
+        _release(self._source)
+
+
+class _InTurn(AsyncIterator[ResponseStreamEvent]):
+    """A synchronous source, asynchronously. No generator: one that is left early would have to be closed."""
+
+    __slots__ = ("_source",)
+
+    def __init__(self, source: Iterator[ResponseStreamEvent]) -> None:
+        self._source = source
+
+    async def __anext__(self) -> ResponseStreamEvent:
+        try:
+            return next(self._source)
+        except StopIteration:
+            raise StopAsyncIteration from None
 
 
 class AsyncEvents:
@@ -58,8 +71,21 @@ class AsyncEvents:
 
     async def aclose(self) -> None:
         """Make no more events; what the source has open is released."""
-        if isinstance(self._source, AsyncGenerator):
-            await self._source.aclose()
+        await _release_async(self._source)
+
+
+def _release(source: object) -> None:
+    """Close a source that is left: a reader that leaves early has to reach the model's own stream."""
+    if isinstance(source, Generator | Events):
+        source.close()
+
+
+async def _release_async(source: object) -> None:
+    """Close a source of either kind."""
+    if isinstance(source, AsyncGenerator | AsyncEvents):
+        await source.aclose()
+    else:
+        _release(source)
 
 
 TextSource: TypeAlias = str | Iterable[str] | AsyncIterable[str]
@@ -98,22 +124,27 @@ class _Flat(Events):
         super().__init__(_flat(source))
         self._nested = source
 
-    async def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
-        async with aclosing(_events_of(self._nested)) as events:
-            async for event in events:
-                yield event
+    def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
+        return _events_of(self._nested)
+
+    def close(self) -> None:
+        super().close()
+        _release(self._nested)
 
 
 def _flat(source: Iterable[object]) -> Iterator[ResponseStreamEvent]:
-    for yielded in source:
-        if isinstance(yielded, Event | UnknownEvent):
-            yield cast("ResponseStreamEvent", yielded)
-        elif _is_nested(yielded):
-            yield from _flat(yielded)
-        elif isinstance(yielded, AsyncIterable):
-            raise InvalidType("yielded", "events with a synchronous source in a synchronous handler", yielded)
-        else:
-            raise InvalidType("yielded", "an event or Events", yielded)
+    try:
+        for yielded in source:
+            if isinstance(yielded, Event | UnknownEvent):
+                yield cast("ResponseStreamEvent", yielded)
+            elif _is_nested(yielded):
+                yield from _flat(yielded)
+            elif isinstance(yielded, AsyncIterable):
+                raise InvalidType("yielded", "events with a synchronous source in a synchronous handler", yielded)
+            else:
+                raise InvalidType("yielded", "an event or Events", yielded)
+    finally:
+        _release(source)
 
 
 async def _flat_async(source: AsyncIterable[object]) -> AsyncGenerator[ResponseStreamEvent, None]:
@@ -123,8 +154,7 @@ async def _flat_async(source: AsyncIterable[object]) -> AsyncGenerator[ResponseS
                 async for event in events:
                     yield event
     finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
+        await _release_async(source)
 
 
 async def _events_of(yielded: object) -> AsyncGenerator[ResponseStreamEvent, None]:
@@ -135,10 +165,13 @@ async def _events_of(yielded: object) -> AsyncGenerator[ResponseStreamEvent, Non
             async for event in inner:
                 yield event
     elif _is_nested(yielded):
-        for part in yielded:
-            async with aclosing(_events_of(part)) as events:
-                async for event in events:
-                    yield event
+        try:
+            for part in yielded:
+                async with aclosing(_events_of(part)) as events:
+                    async for event in events:
+                        yield event
+        finally:
+            _release(yielded)
     else:
         raise InvalidType("yielded", "an event or Events", yielded)
 
@@ -194,11 +227,14 @@ def _streamed(
     delta: Callable[[str], ResponseStreamEvent],
     after: Callable[[], Iterable[ResponseStreamEvent]],
 ) -> Iterator[ResponseStreamEvent]:
-    yield from before()
-    for chunk in source:
-        if chunk != "":
-            yield delta(chunk)
-    yield from after()
+    try:
+        yield from before()
+        for chunk in source:
+            if chunk != "":
+                yield delta(chunk)
+        yield from after()
+    finally:
+        _release(source)
 
 
 async def _streamed_async(
@@ -207,15 +243,13 @@ async def _streamed_async(
     delta: Callable[[str], ResponseStreamEvent],
     after: Callable[[], Iterable[ResponseStreamEvent]],
 ) -> AsyncGenerator[ResponseStreamEvent, None]:
-    for event in before():
-        yield event
     try:
+        for event in before():
+            yield event
         async for chunk in source:
             if chunk != "":
                 yield delta(chunk)
+        for event in after():
+            yield event
     finally:
-        # A reader that leaves early has to reach the model's own stream.
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
-    for event in after():
-        yield event
+        await _release_async(source)

@@ -13,7 +13,6 @@ from responses_stream.builders.conversation import (
     ReasoningBuilder,
 )
 from responses_stream.builders.platform import PlatformItems
-from responses_stream.errors import InvalidValue
 from responses_stream.protocol.hosted_items import Caller, PatchOperation, ShellEnvironment, WebSearchAction
 from responses_stream.protocol.items import MessagePhase
 
@@ -45,17 +44,15 @@ class StreamedItems(PlatformItems):
         self, *, phase: MessagePhase | None = None, item_id: str | None = None
     ) -> MessageBuilder:
         """Return the builder of a message of the assistant; *phase* tells commentary from the final answer."""
-        if phase not in (None, "commentary", "final_answer"):
-            raise InvalidValue("phase", f"is {phase!r}; it has to be 'commentary', 'final_answer' or None")
-        return MessageBuilder(self._core, self._id("message", item_id), phase)
+        meant = values.choice("phase", phase, "commentary", "final_answer", None)
+        return MessageBuilder(self._core, self._id("message", item_id), meant)
 
     def add_output_item_reasoning(
         self, *, encrypted_content: str | None = None, item_id: str | None = None
     ) -> ReasoningBuilder:
         """Return the builder of reasoning: summary parts, raw text, or neither."""
-        if encrypted_content is not None:
-            values.text("encrypted_content", encrypted_content)
-        return ReasoningBuilder(self._core, self._id("reasoning", item_id), encrypted_content)
+        sealed = values.text_or_none("encrypted_content", encrypted_content)
+        return ReasoningBuilder(self._core, self._id("reasoning", item_id), sealed)
 
     def add_output_item_function_call(
         self,
@@ -68,10 +65,11 @@ class StreamedItems(PlatformItems):
         item_id: str | None = None,
     ) -> FunctionCallBuilder:
         """Return the builder of a call of the client's function *name*; the client answers to *call_id*."""
-        values.name("name", name)
-        called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
-        claimed = self._core.claim_call("function_call", item_id, call_id)
-        return FunctionCallBuilder(self._core, claimed, name, call_id, namespace, called, is_async)
+        named, called = values.name("name", name), _caller(caller)
+        spaced = values.text_or_none("namespace", namespace)
+        later = None if is_async is None else values.flag("is_async", is_async)
+        claimed, answered = self._core.claim_call("function_call", item_id, call_id)
+        return FunctionCallBuilder(self._core, claimed, named, answered, spaced, called, later)
 
     def add_output_item_custom_tool_call(
         self,
@@ -84,10 +82,11 @@ class StreamedItems(PlatformItems):
         item_id: str | None = None,
     ) -> CustomToolCallBuilder:
         """Return the builder of a call of the client's custom tool *name*; the client answers to *call_id*."""
-        values.name("name", name)
-        called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
-        claimed = self._core.claim_call("custom_tool_call", item_id, call_id)
-        return CustomToolCallBuilder(self._core, claimed, name, call_id, namespace, called, is_async)
+        named, called = values.name("name", name), _caller(caller)
+        spaced = values.text_or_none("namespace", namespace)
+        later = None if is_async is None else values.flag("is_async", is_async)
+        claimed, answered = self._core.claim_call("custom_tool_call", item_id, call_id)
+        return CustomToolCallBuilder(self._core, claimed, named, answered, spaced, called, later)
 
     def add_output_item_file_search_call(self, *, item_id: str | None = None) -> FileSearchCallBuilder:
         """Return the builder of a search in vector stores."""
@@ -110,8 +109,8 @@ class StreamedItems(PlatformItems):
         """Return the builder of code that runs in the container *container_id*."""
         from responses_stream.builders.hosted import CodeInterpreterCallBuilder
 
-        values.text("container_id", container_id)
-        return CodeInterpreterCallBuilder(self._core, self._id("code_interpreter_call", item_id), container_id)
+        container = values.text("container_id", container_id)
+        return CodeInterpreterCallBuilder(self._core, self._id("code_interpreter_call", item_id), container)
 
     def add_output_item_image_generation_call(self, *, item_id: str | None = None) -> ImageGenerationCallBuilder:
         """Return the builder of an image."""
@@ -125,16 +124,16 @@ class StreamedItems(PlatformItems):
         """Return the builder of a call to the tool *name* of an MCP server."""
         from responses_stream.builders.mcp import McpCallBuilder
 
-        values.name("server_label", server_label)
-        values.name("name", name)
-        return McpCallBuilder(self._core, self._id("mcp_call", item_id), server_label, name, approval_request_id)
+        server, named = values.name("server_label", server_label), values.name("name", name)
+        approved = values.text_or_none("approval_request_id", approval_request_id)
+        return McpCallBuilder(self._core, self._id("mcp_call", item_id), server, named, approved)
 
     def add_output_item_mcp_list_tools(self, server_label: str, *, item_id: str | None = None) -> McpListToolsBuilder:
         """Return the builder of a listing of the tools of an MCP server."""
         from responses_stream.builders.mcp import McpListToolsBuilder
 
-        values.name("server_label", server_label)
-        return McpListToolsBuilder(self._core, self._id("mcp_list_tools", item_id), server_label)
+        server = values.name("server_label", server_label)
+        return McpListToolsBuilder(self._core, self._id("mcp_list_tools", item_id), server)
 
     def add_output_item_shell_call(
         self,
@@ -150,9 +149,11 @@ class StreamedItems(PlatformItems):
         from responses_stream.builders.shell import ShellCallBuilder
 
         where = None if environment is None else values.one_of("environment", environment, ShellEnvironment, "shell")
-        called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
-        claimed = self._core.claim_call("shell_call", item_id, call_id)
-        return ShellCallBuilder(self._core, claimed, call_id, where, timeout_ms, max_output_length, called)
+        patience = values.count_or_none("timeout_ms", timeout_ms)
+        length = values.count_or_none("max_output_length", max_output_length)
+        called = _caller(caller)
+        claimed, answered = self._core.claim_call("shell_call", item_id, call_id)
+        return ShellCallBuilder(self._core, claimed, answered, where, patience, length, called)
 
     def add_output_item_shell_call_output(
         self,
@@ -165,10 +166,10 @@ class StreamedItems(PlatformItems):
         """Return the builder of what the commands of the shell call *call_id* printed."""
         from responses_stream.builders.shell import ShellCallOutputBuilder
 
-        values.name("call_id", call_id)
-        called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
+        answer, called = values.name("call_id", call_id), _caller(caller)
+        length = values.count_or_none("max_output_length", max_output_length)
         claimed = self._id("shell_call_output", item_id)
-        return ShellCallOutputBuilder(self._core, claimed, call_id, max_output_length, called)
+        return ShellCallOutputBuilder(self._core, claimed, answer, length, called)
 
     def add_output_item_apply_patch_call(
         self,
@@ -182,12 +183,17 @@ class StreamedItems(PlatformItems):
         from responses_stream.builders.shell import ApplyPatchCallBuilder
 
         change = values.one_of("operation", operation, PatchOperation, "patch operation")
-        called = None if caller is None else values.one_of("caller", caller, Caller, "caller")
-        claimed = self._core.claim_call("apply_patch_call", item_id, call_id)
-        return ApplyPatchCallBuilder(self._core, claimed, call_id, change, called)
+        called = _caller(caller)
+        claimed, answered = self._core.claim_call("apply_patch_call", item_id, call_id)
+        return ApplyPatchCallBuilder(self._core, claimed, answered, change, called)
 
     # The reference server's users know these kinds by other names.
     add_output_item_reasoning_item = add_output_item_reasoning
     add_output_item_image_gen_call = add_output_item_image_generation_call
     add_output_item_function_shell_call = add_output_item_shell_call
     add_output_item_function_shell_call_output = add_output_item_shell_call_output
+
+
+def _caller(given: Caller | Mapping[str, Any] | None) -> Caller | None:
+    caller: Caller | None = None if given is None else values.one_of("caller", given, Caller, "caller")
+    return caller

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal
 
 import attrs
+import msgspec
 
 from responses_stream.builders import values
 from responses_stream.builders.core import MOST_PARTIAL_IMAGES
@@ -54,7 +55,7 @@ class FileSearchCallBuilder(ItemBuilder):
     item_type: ClassVar[str] = "file_search_call"
 
     def _snapshot(self, status: str | None) -> ResponseFileSearchToolCall:
-        return ResponseFileSearchToolCall(id=self.item_id, status=status or "in_progress", queries=[], results=None)
+        return ResponseFileSearchToolCall(id=self._item_id, status=status or "in_progress", queries=[], results=None)
 
     def emit_in_progress(self) -> ResponseFileSearchCallInProgressEvent:
         """Say that the call begins. Raises `OutOfOrder` when it has begun, or the item is not open."""
@@ -101,7 +102,7 @@ class WebSearchCallBuilder(ItemBuilder):
 
     def _snapshot(self, status: str | None) -> ResponseFunctionWebSearch:
         return ResponseFunctionWebSearch(
-            id=self.item_id, status=status or "in_progress", action=self._action or _NOTHING_YET
+            id=self._item_id, status=status or "in_progress", action=self._action or _NOTHING_YET
         )
 
     def emit_in_progress(self) -> ResponseWebSearchCallInProgressEvent:
@@ -131,6 +132,7 @@ class WebSearchCallBuilder(ItemBuilder):
             OutOfOrder: the status does not fit the events.
         """
         done = self._action if action is None else values.web_search_action(action)
+        self._check_may_end()
         if done is None and status == "completed":
             raise InvalidValue("action", "has to be given, here or when the call is added (R068)")
         return self._finish(status, action=done or _NOTHING_YET)
@@ -146,7 +148,7 @@ class CodeInterpreterCallBuilder(StringItemBuilder):
 
     def _snapshot(self, status: str | None) -> ResponseCodeInterpreterToolCall:
         return ResponseCodeInterpreterToolCall(
-            id=self.item_id,
+            id=self._item_id,
             status=status or "in_progress",
             container_id=self._container_id,
             code=joined(self._pieces),
@@ -175,7 +177,7 @@ class CodeInterpreterCallBuilder(StringItemBuilder):
         """
         whole = self._whole(ResponseCodeInterpreterCallCodeDoneEvent, code)
         return ResponseCodeInterpreterCallCodeDoneEvent(
-            sequence_number=self.core.next_number(), item_id=self.item_id, output_index=self.output_index, code=whole
+            sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index, code=whole
         )
 
     def emit_interpreting(self) -> ResponseCodeInterpreterCallInterpretingEvent:
@@ -216,7 +218,7 @@ class ImageGenerationCallBuilder(ItemBuilder):
     _partial: int = attrs.field(init=False, default=0)
 
     def _snapshot(self, status: str | None) -> ImageGenerationCall:
-        return ImageGenerationCall(id=self.item_id, status=status or "in_progress", result=None)
+        return ImageGenerationCall(id=self._item_id, status=status or "in_progress", result=None)
 
     def emit_in_progress(self) -> ResponseImageGenCallInProgressEvent:
         """Say that the call begins. Raises `OutOfOrder` when it has begun, or the item is not open."""
@@ -241,7 +243,8 @@ class ImageGenerationCallBuilder(ItemBuilder):
             InvalidType, InvalidValue: the image is not a string that can be sent.
             OutOfOrder: the image is not being made, or three were shown (R155).
         """
-        values.name("partial_image_b64", partial_image_b64)
+        image = values.name("partial_image_b64", partial_image_b64)
+        settings = _told(background=background, output_format=output_format, quality=quality, size=size)
         name = "response.image_generation_call.partial_image"
         state = self._advance(name)
         if self._partial == MOST_PARTIAL_IMAGES:
@@ -254,15 +257,12 @@ class ImageGenerationCallBuilder(ItemBuilder):
         self._state = state
         self._partial += 1
         return ResponseImageGenCallPartialImageEvent(
-            sequence_number=self.core.next_number(),
-            item_id=self.item_id,
-            output_index=self.output_index,
+            sequence_number=self._core.next_number(),
+            item_id=self._item_id,
+            output_index=self._index,
             partial_image_index=self._partial - 1,
-            partial_image_b64=partial_image_b64,
-            background=or_unset(background),
-            output_format=or_unset(output_format),
-            quality=or_unset(quality),
-            size=or_unset(size),
+            partial_image_b64=image,
+            **settings,
         )
 
     def emit_completed(self) -> ResponseImageGenCallCompletedEvent:
@@ -294,18 +294,24 @@ class ImageGenerationCallBuilder(ItemBuilder):
             InvalidType, InvalidValue: an argument does not fit, or a completed call has no result.
             OutOfOrder: the status does not fit the events.
         """
-        if status == "completed":
-            if result is None:
-                raise InvalidType("result", "the image in base64", None)
-            values.name("result", result)
-        given = {
-            "revised_prompt": revised_prompt,
-            "action": action,
-            "background": background,
-            "output_format": output_format,
-            "quality": quality,
-            "size": size,
-        }
-        settings = {member: values.text(member, value) for member, value in given.items() if value is not None}
+        image = None if result is None else values.name("result", result)
+        settings = _told(
+            revised_prompt=revised_prompt,
+            action=action,
+            background=background,
+            output_format=output_format,
+            quality=quality,
+            size=size,
+        )
         failure = None if error is None else values.struct("error", error, ImageGenerationError)
-        return self._finish(status, result=result, error=or_unset(failure), **settings)
+        self._check_may_end()
+        if status == "completed" and image is None:
+            raise InvalidType("result", "the image in base64", None)
+        if failure is not None:
+            failure = msgspec.structs.replace(failure, code=failure.code or None, param=failure.param or None)
+        return self._finish(status, result=image, error=or_unset(failure), **settings)
+
+
+def _told(**settings: str | None) -> dict[str, Any]:
+    """Return the settings of an image that were given."""
+    return {member: values.text(member, value) for member, value in settings.items() if value is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import attrs
 import msgspec
@@ -22,6 +22,8 @@ E = TypeVar("E", bound=ItemEvent)
 D = TypeVar("D", bound=StringDeltaEvent)
 P = TypeVar("P", bound=PartBuilder)
 
+_NOT_WHOLE: Final = frozenset({"incomplete", "failed"})
+
 FinalStatus: TypeAlias = Literal["completed", "incomplete"]
 """How most items may end."""
 
@@ -33,23 +35,26 @@ ToolStatus: TypeAlias = Literal["completed", "incomplete", "failed"]
 class ItemBuilder(ABC):
     """One output item in the making. `emit_added` begins it, `emit_done` ends it.
 
-    Attributes:
-        core: the stream that it belongs to.
-        item_id: its id, minted once; no event can carry another (A3).
+    What it is made with can be read and not changed: no event can say another id than the one before (A3).
     """
 
     item_type: ClassVar[str]
 
-    core: StreamCore
-    item_id: str
+    _core: StreamCore
+    _item_id: str
     _state: str = attrs.field(init=False, default=lifecycle.ABSENT)
     _index: int = attrs.field(init=False, default=-1)
     _parts: dict[str, list[PartBuilder]] = attrs.field(init=False, factory=dict)
 
     @property
+    def item_id(self) -> str:
+        """Its id, minted once."""
+        return self._item_id
+
+    @property
     def output_index(self) -> int:
         """Its place in the output; before it is added, the place that it would get now (R062)."""
-        return self._index if self._index >= 0 else self.core.next_index
+        return self._index if self._index >= 0 else self._core.next_index
 
     @property
     def grammar(self) -> lifecycle.Grammar:
@@ -78,50 +83,57 @@ class ItemBuilder(ABC):
         if self._state != lifecycle.ABSENT:
             raise self._refuse(lifecycle.ITEM_ADDED)
         item = self._snapshot(self._added_status())
-        self._index = self.core.add_item(self)
+        self._index = self._core.add_item(self)
         self._state = lifecycle.OPEN
         return ResponseOutputItemAddedEvent(
-            sequence_number=self.core.next_number(), output_index=self._index, item=item
+            sequence_number=self._core.next_number(), output_index=self._index, item=item
         )
 
     def _finish(self, status: str | None, **members: object) -> ResponseOutputItemDoneEvent:
         """End the item with *status*; *members* are those that it has only in its final form.
 
         Raises:
+            InvalidType: the status is no text.
             OutOfOrder: it is not open, owes events, or may not end so (R071, R072, R104, R143-R158).
         """
-        ends = self.grammar.ends.get(self._state)
-        if ends is None:
-            raise self._refuse(lifecycle.ITEM_DONE)
-        owed = [part for parts in self._parts.values() for part in parts if part.is_open]
-        if owed:
+        status = values.text_or_none("status", status)
+        self._check_may_end()
+        if self._owed:
             raise OutOfOrder(
-                lifecycle.ITEM_DONE,
-                f"{self} with open parts",
-                [f"{event} of part {part.index}" for part in owed for event in part.allowed],
-                "its parts come first (R104)",
+                lifecycle.ITEM_DONE, f"{self} with open parts", self._allowed, "its parts come first (R104, R127)"
             )
-        if status not in ends:
+        if status not in self.grammar.ends[self._state]:
             raise OutOfOrder(
                 f"{lifecycle.ITEM_DONE}[{status}]",
                 str(self),
-                (
-                    *self.grammar.steps.get(self._state, ()),
-                    *(f"{lifecycle.ITEM_DONE}[{end}]" for end in sorted(map(str, ends))),
-                ),
-                "its status has to fit its events (R077, R078, R156)",
+                self._allowed,
+                "its status has to fit its events (R077, R078, R143, R156)",
+            )
+        if status == "incomplete" and not self._core.may_cut(self._index):
+            raise OutOfOrder(
+                lifecycle.ITEM_CUT,
+                str(self),
+                self._allowed or self._core.allowed,
+                "an incomplete item is the last one (R059)",
             )
         item = msgspec.structs.replace(self._snapshot(status), **members)
-        self.core.finish_item(self._index, item, status)
+        self._core.finish_item(self._index, item, status)
         self._state = lifecycle.CLOSED
-        return ResponseOutputItemDoneEvent(sequence_number=self.core.next_number(), output_index=self._index, item=item)
+        return ResponseOutputItemDoneEvent(
+            sequence_number=self._core.next_number(), output_index=self._index, item=item
+        )
 
-    def close(self) -> None:
+    def _check_may_end(self) -> None:
+        """Refuse to end the item where its events do not let it end, whatever the arguments are."""
+        if self._state not in self.grammar.ends:
+            raise self._refuse(lifecycle.ITEM_DONE)
+
+    def _close(self) -> None:
         """Take no more events: the response has ended."""
         self._state = lifecycle.CLOSED
         for parts in self._parts.values():
             for part in parts:
-                part.close()
+                part._close()
 
     def _advance(self, name: str) -> str:
         """Return the state after the item's own event *name*; the caller stores it.
@@ -137,35 +149,58 @@ class ItemBuilder(ABC):
     def _state_event(self, kind: type[E]) -> E:
         """Step on by an event that says nothing but its name."""
         self._state = self._advance(name_of(kind))
-        return kind(sequence_number=self.core.next_number(), item_id=self.item_id, output_index=self._index)
+        return kind(sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index)
 
-    def begin_part(self, member: str, part: PartBuilder) -> int:
-        """Let a part begin, and return its index in *member*.
-
-        Raises:
-            OutOfOrder: the item is not open (R093, R083).
-        """
-        if self._state != lifecycle.OPEN:
-            raise self._refuse(f"a part of {member}")
-        parts = self._parts.setdefault(member, [])
+    def _begin_part(self, part: PartBuilder) -> int:
+        """Let a part begin, and return its index."""
+        parts = self._parts.setdefault(part.member, [])
         parts.append(part)
         return len(parts) - 1
 
-    def parts(self, member: str, kind: type[P]) -> list[P]:
+    def _check_takes_parts(self, name: str) -> None:
+        """Refuse the event *name* of a part that has not begun, where the item is not open (R083, R093)."""
+        if self._state != lifecycle.OPEN:
+            raise self._refuse(name)
+
+    def _parts_of(self, member: str, kind: type[P]) -> list[P]:
         """Return the parts that *member* has so far."""
         return [part for part in self._parts.get(member, ()) if isinstance(part, kind)]
 
-    def _refuse(self, name: str) -> OutOfOrder:
+    @property
+    def _owed(self) -> list[PartBuilder]:
+        """The parts that are open."""
+        return [part for parts in self._parts.values() for part in parts if part.is_open]
+
+    @property
+    def _allowed(self) -> tuple[str, ...]:
+        """What may be said now, of the item, of its parts, or on the way to it."""
         if self._state == lifecycle.ABSENT:
-            return OutOfOrder(name, str(self), (lifecycle.ITEM_ADDED,))
-        done = (lifecycle.ITEM_DONE,) if self._state in self.grammar.ends else ()
-        return OutOfOrder(name, str(self), (*self.grammar.steps.get(self._state, ()), *done))
+            now = self._core.allowed
+            return (lifecycle.ITEM_ADDED,) if lifecycle.ITEM_ADDED in now else now
+        grammar = self.grammar
+        steps = [*grammar.steps.get(self._state, ())]
+        if self._state == lifecycle.OPEN:
+            kinds = sorted(kind for kinds in grammar.parts.values() for kind in kinds)
+            steps += dict.fromkeys(name for kind in kinds for name in lifecycle.PARTS[kind][lifecycle.ABSENT])
+        if self._owed:
+            return (*steps, *(f"{event} of part {part.index}" for part in self._owed for event in part.allowed))
+        ends = self._ends - (set() if self._core.may_cut(self._index) else {"incomplete"})
+        whole = (lifecycle.ITEM_DONE,) if ends & {None, "completed"} else ()
+        return (*steps, *whole, *(f"{lifecycle.ITEM_DONE}[{end}]" for end in sorted(map(str, ends & _NOT_WHOLE))))
+
+    @property
+    def _ends(self) -> frozenset[str | None]:
+        """The statuses that the item may end with, by its events so far."""
+        return self.grammar.ends.get(self._state, frozenset())
+
+    def _refuse(self, name: str) -> OutOfOrder:
+        return OutOfOrder(name, str(self), self._allowed, lifecycle.broken_in_item(self.grammar, self._state, name))
 
     def __str__(self) -> str:
-        return f"{self.item_type} {self.item_id} {self._state}"
+        return f"{self.item_type} {self._item_id} {self._state}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.item_id} {self._state}>"
+        return f"<{type(self).__name__} {self._item_id} {self._state}>"
 
 
 @attrs.define(eq=False, repr=False)
@@ -182,11 +217,11 @@ class StringItemBuilder(ItemBuilder):
             InvalidValue: *delta* holds a lone surrogate.
             OutOfOrder: the item is not open, or the string is done (R140).
         """
-        values.text("delta", delta)
+        delta = values.text("delta", delta)
         self._state = self._advance(name_of(kind))
         self._pieces.append(delta)
         return kind(
-            sequence_number=self.core.next_number(), item_id=self.item_id, output_index=self._index, delta=delta
+            sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index, delta=delta
         )
 
     def _whole(self, kind: type[ItemEvent], given: str | None) -> str:

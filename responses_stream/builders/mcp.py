@@ -34,7 +34,7 @@ class McpListToolsBuilder(ItemBuilder):
     _server_label: str
 
     def _snapshot(self, status: str | None) -> McpListTools:  # noqa: ARG002  # the type has no status
-        return McpListTools(id=self.item_id, server_label=self._server_label, tools=[])
+        return McpListTools(id=self._item_id, server_label=self._server_label, tools=[])
 
     def emit_in_progress(self) -> ResponseMcpListToolsInProgressEvent:
         """Say that the listing begins. Raises `OutOfOrder` when it has begun, or the item is not open."""
@@ -61,10 +61,10 @@ class McpListToolsBuilder(ItemBuilder):
             InvalidType, InvalidValue: a tool does not fit, or the error does not fit the events.
             OutOfOrder: neither completed nor failed was said.
         """
-        if error is not None:
-            values.name("error", error)
+        told = None if error is None else values.name("error", error)
+        self._check_may_end()
         _check_error(self, error is not None)
-        return self._finish(None, tools=values.structs("tools", tools, McpListToolsTool), error=error)
+        return self._finish(None, tools=values.structs("tools", tools, McpListToolsTool), error=told)
 
 
 @attrs.define(eq=False, repr=False)
@@ -79,7 +79,7 @@ class McpCallBuilder(StringItemBuilder):
 
     def _snapshot(self, status: str | None) -> McpCall:
         return McpCall(
-            id=self.item_id,
+            id=self._item_id,
             server_label=self._server_label,
             name=self._name,
             arguments=joined(self._pieces),
@@ -111,9 +111,9 @@ class McpCallBuilder(StringItemBuilder):
         """
         whole = self._whole(ResponseMcpCallArgumentsDoneEvent, arguments)
         return ResponseMcpCallArgumentsDoneEvent(
-            sequence_number=self.core.next_number(),
-            item_id=self.item_id,
-            output_index=self.output_index,
+            sequence_number=self._core.next_number(),
+            item_id=self._item_id,
+            output_index=self._index,
             arguments=whole,
         )
 
@@ -145,8 +145,9 @@ class McpCallBuilder(StringItemBuilder):
             OutOfOrder: the status does not fit the events.
         """
         taken = None if error is None else values.one_of("error", error, McpCallError, "MCP error")
+        said = values.text_or_none("output", output)
+        self._check_may_end()
         _check_error(self, error is not None)
-        said = None if output is None else values.text("output", output)
         ended = status or ("failed" if self.has_failed else "completed")
         return self._finish(ended, output=said, error=taken)
 

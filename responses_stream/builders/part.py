@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.define(eq=False, repr=False)
 class PartBuilder:
-    """One part of an item in the making.
-
-    Attributes:
-        index: its place among the parts of its item; -1 before it is added.
-    """
+    """One part of an item in the making."""
 
     part_type: ClassVar[str]
     member: ClassVar[str]
@@ -31,11 +27,16 @@ class PartBuilder:
     _output_index: int = attrs.field(init=False, default=-1)
     _state: str = attrs.field(init=False, default=lifecycle.ABSENT)
     _pieces: list[str] = attrs.field(init=False, factory=list)
-    index: int = attrs.field(init=False, default=-1)
+    _index: int = attrs.field(init=False, default=-1)
 
     def __attrs_post_init__(self) -> None:
-        self._core = self._item.core
+        self._core = self._item._core
         self._item_id = self._item.item_id
+
+    @property
+    def index(self) -> int:
+        """Its place among the parts of its item; -1 before it is added."""
+        return self._index
 
     @property
     def is_open(self) -> bool:
@@ -47,7 +48,7 @@ class PartBuilder:
         """The events that may come next."""
         return tuple(lifecycle.PARTS[self.part_type].get(self._state, ()))
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Take no more events: the response has ended."""
         self._state = lifecycle.CLOSED
 
@@ -58,15 +59,18 @@ class PartBuilder:
             OutOfOrder: it was added before (R092), or its item is not open (R083, R093).
         """
         state = self._step(name)
-        self.index = self._item.begin_part(self.member, self)
+        self._index = self._item._begin_part(self)
         self._output_index = self._item.output_index
         self._state = state
 
     def _step(self, name: str) -> str:
-        return lifecycle.step(lifecycle.PARTS[self.part_type], self._state, name, str(self))
+        if self._state == lifecycle.ABSENT:
+            self._item._check_takes_parts(name)
+        rules = lifecycle.broken_in_part(self.part_type, self._state)
+        return lifecycle.step(lifecycle.PARTS[self.part_type], self._state, name, str(self), rules)
 
     def __str__(self) -> str:
-        return f"{self.part_type} {'' if self.index < 0 else f'{self.index} '}of {self._item_id}"
+        return f"{self.part_type} {'' if self._index < 0 else f'{self._index} '}of {self._item_id}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self}, {self._state}>"

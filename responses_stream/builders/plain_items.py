@@ -124,8 +124,8 @@ class PlainItems(PlainItemsBase):
             McpApprovalResponse(
                 id=item_id_of(item_id),
                 approval_request_id=values.name("approval_request_id", approval_request_id),
-                approve=approve,
-                reason=reason,
+                approve=values.flag("approve", approve),
+                reason=values.text_or_none("reason", reason),
             )
         )
 
@@ -209,10 +209,10 @@ class PlainItems(PlainItemsBase):
         """
         action = LocalShellCallAction(
             command=values.texts("command", command),
-            env=dict(env or {}),
-            timeout_ms=timeout_ms,
-            user=user,
-            working_directory=working_directory,
+            env=values.text_map("env", env or {}),
+            timeout_ms=values.count_or_none("timeout_ms", timeout_ms),
+            user=values.text_or_none("user", user),
+            working_directory=values.text_or_none("working_directory", working_directory),
         )
         return self._plain(
             LocalShellCall(
@@ -251,7 +251,10 @@ class PlainItems(PlainItemsBase):
         """
         return self._plain(
             ResponseApplyPatchToolCallOutput(
-                id=item_id_of(item_id), call_id=values.name("call_id", call_id), status=status, output=output
+                id=item_id_of(item_id),
+                call_id=values.name("call_id", call_id),
+                status=status,
+                output=values.text_or_none("output", output),
             )
         )
 
@@ -275,8 +278,8 @@ class PlainItems(PlainItemsBase):
             ResponseToolSearchCall(
                 id=item_id_of(item_id),
                 call_id=None if call_id is None else values.name("call_id", call_id),
-                execution=execution,
-                arguments=arguments,
+                execution=values.choice("execution", execution, "server", "client"),
+                arguments=values.plain("arguments", arguments),
                 status=status,
             )
         )
@@ -301,7 +304,7 @@ class PlainItems(PlainItemsBase):
             ResponseToolSearchOutputItem(
                 id=item_id_of(item_id),
                 call_id=None if call_id is None else values.name("call_id", call_id),
-                execution=execution,
+                execution=values.choice("execution", execution, "server", "client"),
                 tools=values.all_of("tools", tools, ToolDefinition, "tool"),
                 status=status,
             )
@@ -377,9 +380,9 @@ class PlainItems(PlainItemsBase):
         Raises:
             InvalidType, InvalidValue: an argument does not fit.
         """
-        values.text("encrypted_content", encrypted_content)
-        claimed = self._core.claim_item_id("compaction", item_id)
-        return CompactionBuilder(self._core, claimed, encrypted_content, created_by)
+        summary = values.text("encrypted_content", encrypted_content)
+        creator = values.text_or_none("created_by", created_by)
+        return CompactionBuilder(self._core, self._core.claim_item_id("compaction", item_id), summary, creator)
 
     output_item_compaction = whole(add_output_item_compaction)
 
@@ -387,9 +390,9 @@ class PlainItems(PlainItemsBase):
         """Begin data in a form that was asked for; *output* is any JSON.
 
         Raises:
-            InvalidType, InvalidValue: the id is already used.
+            InvalidType, InvalidValue: an argument does not fit.
         """
-        return self._plain(StructuredOutputs(id=item_id_of(item_id), output=values.json("output", output)))
+        return self._plain(StructuredOutputs(id=item_id_of(item_id), output=values.plain("output", output)))
 
     output_item_structured_outputs = whole(add_output_item_structured_outputs)
 
@@ -448,8 +451,8 @@ class PlainItems(PlainItemsBase):
                 id=item_id_of(item_id),
                 kind=values.name("kind", kind),
                 action_id=values.name("action_id", action_id),
-                parent_action_id=or_unset(parent_action_id),
-                previous_action_id=or_unset(previous_action_id),
+                parent_action_id=or_unset(values.text_or_none("parent_action_id", parent_action_id)),
+                previous_action_id=or_unset(values.text_or_none("previous_action_id", previous_action_id)),
                 status=status,
             )
         )

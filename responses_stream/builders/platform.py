@@ -77,7 +77,7 @@ class PlatformItems(PlainItems):
             id=item_id_of(item_id),
             call_id=values.name("call_id", call_id),
             arguments=values.text("arguments", arguments),
-            name=or_unset(name),
+            name=or_unset(values.text_or_none("name", name)),
             status=status,
         )
         return self._plain(cast("OutputItem", item))
@@ -100,15 +100,52 @@ class PlatformItems(PlainItems):
         item = kind(
             id=item_id_of(item_id),
             call_id=values.name("call_id", call_id),
-            output=or_unset(values.json("output", output)),
-            name=or_unset(name),
+            output=or_unset(values.plain("output", output)),
+            name=or_unset(values.text_or_none("name", name)),
             status=status,
         )
         return self._plain(cast("OutputItem", item))
 
-    add_output_item_a2a_preview_call = _for(A2APreviewCall, _platform_call)
+    def _named_call(
+        self,
+        kind: type[PlatformToolCall],
+        call_id: str,
+        arguments: str,
+        *,
+        name: str,
+        status: ToolStatus = "completed",
+        item_id: str | None = None,
+    ) -> PlainItemBuilder:
+        """Begin a call to the tool *name* of the platform; *arguments* is JSON in a string.
+
+        Raises:
+            InvalidType, InvalidValue: an argument does not fit.
+        """
+        told = values.name("name", name)
+        return self._platform_call(kind, call_id, arguments, name=told, status=status, item_id=item_id)
+
+    def _named_output(
+        self,
+        kind: type[PlatformToolCallOutput],
+        call_id: str,
+        output: Any = None,
+        *,
+        name: str,
+        status: ToolStatus = "completed",
+        item_id: str | None = None,
+    ) -> PlainItemBuilder:
+        """Begin what the tool *name* of the platform returned; *output* is any JSON, left out when None.
+
+        Raises:
+            InvalidType, InvalidValue: an argument does not fit.
+        """
+        told = values.name("name", name)
+        return self._platform_output(kind, call_id, output, name=told, status=status, item_id=item_id)
+
+    # The types of these three require a name (items.md section 8); the other six may do without.
+    add_output_item_a2a_preview_call = _for(A2APreviewCall, _named_call)
     output_item_a2a_preview_call = whole(add_output_item_a2a_preview_call)
-    add_output_item_a2a_preview_call_output = _for(A2APreviewCallOutput, _platform_output)
+    add_output_item_a2a_preview_call_output = _for(A2APreviewCallOutput, _named_output)
     output_item_a2a_preview_call_output = whole(add_output_item_a2a_preview_call_output)
 
     add_output_item_bing_grounding_call = _for(BingGroundingCall, _platform_call)
@@ -135,9 +172,9 @@ class PlatformItems(PlainItems):
     add_output_item_bing_custom_search_preview_call_output = _for(BingCustomSearchPreviewCallOutput, _platform_output)
     output_item_bing_custom_search_preview_call_output = whole(add_output_item_bing_custom_search_preview_call_output)
 
-    add_output_item_openapi_call = _for(OpenAPICall, _platform_call)
+    add_output_item_openapi_call = _for(OpenAPICall, _named_call)
     output_item_openapi_call = whole(add_output_item_openapi_call)
-    add_output_item_openapi_call_output = _for(OpenAPICallOutput, _platform_output)
+    add_output_item_openapi_call_output = _for(OpenAPICallOutput, _named_output)
     output_item_openapi_call_output = whole(add_output_item_openapi_call_output)
 
     add_output_item_browser_automation_preview_call = _for(BrowserAutomationPreviewCall, _platform_call)
@@ -150,7 +187,7 @@ class PlatformItems(PlainItems):
     add_output_item_fabric_dataagent_preview_call_output = _for(FabricDataAgentPreviewCallOutput, _platform_output)
     output_item_fabric_dataagent_preview_call_output = whole(add_output_item_fabric_dataagent_preview_call_output)
 
-    add_output_item_azure_function_call = _for(AzureFunctionCall, _platform_call)
+    add_output_item_azure_function_call = _for(AzureFunctionCall, _named_call)
     output_item_azure_function_call = whole(add_output_item_azure_function_call)
-    add_output_item_azure_function_call_output = _for(AzureFunctionCallOutput, _platform_output)
+    add_output_item_azure_function_call_output = _for(AzureFunctionCallOutput, _named_output)
     output_item_azure_function_call_output = whole(add_output_item_azure_function_call_output)

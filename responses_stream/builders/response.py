@@ -10,7 +10,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from responses_stream.builders import values
-from responses_stream.errors import DecodeError, InvalidType, InvalidValue, OutOfOrder
+from responses_stream.errors import InvalidType, InvalidValue, OutOfOrder
 from responses_stream.protocol.base import AgentReference
 from responses_stream.protocol.items import InputItem
 from responses_stream.protocol.parts import Number
@@ -44,6 +44,14 @@ _OWNED: Final = (
     "incomplete_details",
     "completed_at",
     "usage",
+)
+# What `_in_full` fills in.
+_FILLED: Final = ("tools", "tool_choice", "text", "reasoning")
+# Decision 1: every response says these, null where they have no value.
+_ALWAYS: Final = tuple(
+    field.name
+    for field in msgspec.structs.fields(ResponseObject)
+    if field.default is not UNSET and field.name not in _OWNED
 )
 
 
@@ -115,8 +123,6 @@ def seed(response_id: str, request: CreateResponse | Mapping[str, Any] | None, c
         value = getattr(taken, member)
         if value is not UNSET and value is not None:
             setattr(draft, member, _in_full(value))
-    if isinstance(draft.tools, list):
-        draft.tools = [_tool_in_full(tool) for tool in draft.tools]
     conversation = taken.conversation
     if conversation:
         draft.conversation = Conversation(id=conversation) if isinstance(conversation, str) else conversation
@@ -134,31 +140,29 @@ def resume(response_id: str, response: ResponseObject | Mapping[str, Any]) -> Re
     if taken.id != response_id:
         raise InvalidValue("response.id", f"is {taken.id!r}, but the stream is that of {response_id!r} (R042)")
     present = {member: getattr(taken, member) for member in ResponseObject.__struct_fields__}
+    present |= {member: _in_full(present[member]) for member in _FILLED}
+    if taken.status in (UNSET, "queued", "in_progress"):
+        # How it ends is told by the stream that goes on, and not by the one before.
+        present |= dict.fromkeys(("object", "error", "incomplete_details", "completed_at", "usage"), UNSET)
     return ResponseDraft(**{member: value for member, value in present.items() if value is not UNSET})
 
 
 def settle(draft: ResponseDraft, before: ResponseObject) -> ResponseObject:
-    """Return what a configured *draft* says, checked; *before* is the draft as the stream made it.
+    """Return what a configured *draft* says, checked and its own; *before* is the draft as the stream made it.
 
     Raises:
+        InvalidType: a member that has to have a value has none, or something in it is no JSON.
         InvalidValue: a member does not fit its type, or one that the stream fills in was changed.
     """
     for member in _OWNED:
         if getattr(draft, member) != getattr(before, member):
             raise InvalidValue(f"response.{member}", "is filled in by the stream and cannot be configured (R040-R046)")
-    if draft == before:
-        # Nobody configured it: it is as sound as the stream made it.
-        return before
-    from responses_stream.protocol.codec import decode_as, to_builtins
-
-    try:
-        settled = decode_as(copy.deepcopy(to_builtins(draft)), ResponseObject, strict=True)
-    except DecodeError as error:
-        raise InvalidValue("response", str(error)) from None
-    for member in ("model", "tools", "tool_choice", "parallel_tool_calls"):
-        if getattr(settled, member) is UNSET or getattr(settled, member) is None:
-            raise InvalidType(f"response.{member}", "a value (R053)", None)
-    return settled
+    settled = values.struct("response", draft, ResponseObject)
+    for member in _ALWAYS:
+        value = getattr(settled, member)
+        if value is UNSET or (value is None and member in ("model", "tools", "tool_choice", "parallel_tool_calls")):
+            raise InvalidType(f"response.{member}", "a value (R053)", value)
+    return msgspec.structs.replace(settled, **{member: _in_full(getattr(settled, member)) for member in _FILLED})
 
 
 def snapshot(of: ResponseObject, **changes: Any) -> ResponseObject:
@@ -173,9 +177,9 @@ def fixed(draft: ResponseDraft) -> ResponseObject:
 
 
 def said(response: ResponseObject) -> SaidResponse:
-    """Return a response as `ResponseEventStream.response` shows it after `response.created`."""
-    response = snapshot(response)
-    return SaidResponse(**{member: getattr(response, member) for member in ResponseObject.__struct_fields__})
+    """Return a response as `ResponseEventStream.response` shows it after `response.created`; no event shares in it."""
+    shown = copy.deepcopy(response)
+    return SaidResponse(**{member: getattr(shown, member) for member in ResponseObject.__struct_fields__})
 
 
 def _in_full(value: Any) -> Any:
@@ -186,7 +190,7 @@ def _in_full(value: Any) -> Any:
         return msgspec.structs.replace(value, mode=value.mode or "auto")
     if isinstance(value, ResponseTextConfig):
         return msgspec.structs.replace(value, format=_format_in_full(value), verbosity=value.verbosity or "medium")
-    return value
+    return [_tool_in_full(tool) for tool in value] if isinstance(value, list) else value
 
 
 def _format_in_full(text: ResponseTextConfig) -> Any:

@@ -14,7 +14,7 @@ from responses_stream.builders.item import FinalStatus, ItemBuilder, StringItemB
 from responses_stream.builders.part import PartBuilder
 from responses_stream.builders.streamed import confirmed, joined
 from responses_stream.builders.values import or_unset
-from responses_stream.errors import InvalidValue, OutOfOrder
+from responses_stream.errors import InvalidValue
 from responses_stream.protocol.events import ResponseOutputItemDoneEvent
 from responses_stream.protocol.hosted_items import (
     Caller,
@@ -60,7 +60,7 @@ class ShellCommandBuilder(PartBuilder):
         return ResponseShellCallCommandAddedEvent(
             sequence_number=self._core.next_number(),
             output_index=self._output_index,
-            command_index=self.index,
+            command_index=self._index,
             command="",
         )
 
@@ -72,13 +72,13 @@ class ShellCommandBuilder(PartBuilder):
             InvalidValue: *delta* holds a lone surrogate.
             OutOfOrder: the command has not begun, or is done.
         """
-        values.text("delta", delta)
+        delta = values.text("delta", delta)
         self._state = self._step("response.shell_call_command.delta")
         self._pieces.append(delta)
         return ResponseShellCallCommandDeltaEvent(
             sequence_number=self._core.next_number(),
             output_index=self._output_index,
-            command_index=self.index,
+            command_index=self._index,
             delta=delta,
         )
 
@@ -95,7 +95,7 @@ class ShellCommandBuilder(PartBuilder):
         return ResponseShellCallCommandDoneEvent(
             sequence_number=self._core.next_number(),
             output_index=self._output_index,
-            command_index=self.index,
+            command_index=self._index,
             command=whole,
         )
 
@@ -106,19 +106,24 @@ class ShellCallBuilder(ItemBuilder):
 
     item_type: ClassVar[str] = "shell_call"
 
-    call_id: str
+    _call_id: str
     _environment: ShellEnvironment | None = None
     _timeout_ms: int | None = None
     _max_output_length: int | None = None
     _caller: Caller | None = None
 
+    @property
+    def call_id(self) -> str:
+        """What the client answers to."""
+        return self._call_id
+
     def _snapshot(self, status: str | None) -> ResponseFunctionShellToolCall:
         return ResponseFunctionShellToolCall(
-            id=self.item_id,
-            call_id=self.call_id,
+            id=self._item_id,
+            call_id=self._call_id,
             status=status,
             action=ShellAction(
-                commands=[command.command for command in self.parts("action.commands", ShellCommandBuilder)],
+                commands=[command.command for command in self._parts_of("action.commands", ShellCommandBuilder)],
                 timeout_ms=self._timeout_ms,
                 max_output_length=self._max_output_length,
             ),
@@ -147,8 +152,12 @@ class ShellOutputBuilder(PartBuilder):
     member: ClassVar[str] = "output"
 
     _errors: list[str] = attrs.field(init=False, factory=list)
-    content: list[ShellCallOutputContent] = attrs.field(init=False, factory=list)
-    """What `emit_done` said."""
+    _content: list[ShellCallOutputContent] = attrs.field(init=False, factory=list)
+
+    @property
+    def content(self) -> list[ShellCallOutputContent]:
+        """What `emit_done` said."""
+        return list(self._content)
 
     def emit_delta(self, *, stdout: str = "", stderr: str = "") -> ResponseShellCallOutputContentDeltaEvent:
         """Say what was printed since, on either channel.
@@ -158,8 +167,7 @@ class ShellOutputBuilder(PartBuilder):
             InvalidValue: an argument holds a lone surrogate, or both are empty.
             OutOfOrder: the output is done.
         """
-        values.text("stdout", stdout)
-        values.text("stderr", stderr)
+        stdout, stderr = values.text("stdout", stdout), values.text("stderr", stderr)
         if not stdout and not stderr:
             raise InvalidValue("stdout", "is empty, and so is stderr: there is nothing to say")
         self._enter("response.shell_call_output_content.delta")
@@ -169,7 +177,7 @@ class ShellOutputBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            command_index=self.index,
+            command_index=self._index,
             delta=ShellOutputDelta(stdout=or_unset(stdout or None), stderr=or_unset(stderr or None)),
         )
 
@@ -185,22 +193,22 @@ class ShellOutputBuilder(PartBuilder):
         """
         ended: ShellOutcome
         if isinstance(outcome, int):
-            ended = OutcomeExit(exit_code=outcome)
+            ended = OutcomeExit(exit_code=values.integer("outcome", outcome))
         else:
             ended = values.one_of("outcome", outcome, ShellOutcome, "outcome")
         self._enter("response.shell_call_output_content.done")
         printed = ShellCallOutputContent(stdout=joined(self._pieces), stderr=joined(self._errors), outcome=ended)
-        self.content = [printed]
+        self._content = [printed]
         return ResponseShellCallOutputContentDoneEvent(
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            command_index=self.index,
+            command_index=self._index,
             output=[printed],
         )
 
     def _enter(self, name: str) -> None:
-        if self.index < 0:
+        if self._index < 0:
             self._begin(name)
         else:
             self._state = self._step(name)
@@ -212,21 +220,22 @@ class ShellCallOutputBuilder(ItemBuilder):
 
     item_type: ClassVar[str] = "shell_call_output"
 
-    call_id: str
+    _call_id: str
     _max_output_length: int | None = None
     _caller: Caller | None = None
 
-    def _added_status(self) -> str:
-        # Recorded so: the item says `completed` from the beginning (items.md section 3.20).
-        return "completed"
+    @property
+    def call_id(self) -> str:
+        """The shell call whose output it is."""
+        return self._call_id
 
     def _snapshot(self, status: str | None) -> ResponseFunctionShellToolCallOutput:
         return ResponseFunctionShellToolCallOutput(
-            id=self.item_id,
-            call_id=self.call_id,
+            id=self._item_id,
+            call_id=self._call_id,
             status=status,
             max_output_length=self._max_output_length,
-            output=[entry for output in self.parts("output", ShellOutputBuilder) for entry in output.content],
+            output=[entry for output in self._parts_of("output", ShellOutputBuilder) for entry in output.content],
             caller=or_unset(self._caller),
         )
 
@@ -249,7 +258,7 @@ class ApplyPatchCallBuilder(StringItemBuilder):
 
     item_type: ClassVar[str] = "apply_patch_call"
 
-    call_id: str
+    _call_id: str
     _operation: PatchOperation
     _caller: Caller | None = None
     _whole_diff: str | None = attrs.field(init=False, default=None)
@@ -260,10 +269,20 @@ class ApplyPatchCallBuilder(StringItemBuilder):
             self._whole_diff = self._operation.diff
             self._operation = msgspec.structs.replace(self._operation, diff="")
 
+    @property
+    def grammar(self) -> lifecycle.Grammar:
+        """What may happen inside it: where there is no diff, none is streamed (R160)."""
+        return super().grammar if self._whole_diff is not None else lifecycle.WITHOUT_DIFF
+
+    @property
+    def call_id(self) -> str:
+        """What the client answers to."""
+        return self._call_id
+
     def _snapshot(self, status: str | None) -> ResponseApplyPatchToolCall:
         return ResponseApplyPatchToolCall(
-            id=self.item_id,
-            call_id=self.call_id,
+            id=self._item_id,
+            call_id=self._call_id,
             status=status or "in_progress",
             operation=self._operation,
             caller=or_unset(self._caller),
@@ -277,7 +296,6 @@ class ApplyPatchCallBuilder(StringItemBuilder):
             InvalidValue: *delta* holds a lone surrogate.
             OutOfOrder: the operation has no diff (R160), the call is not open, or its diff is done (R140).
         """
-        self._need_diff("response.apply_patch_call_operation_diff.delta")
         return self._delta_event(ResponseApplyPatchCallOperationDiffDeltaEvent, delta)
 
     def emit_diff_done(self, diff: str | None = None) -> ResponseApplyPatchCallOperationDiffDoneEvent:
@@ -286,11 +304,10 @@ class ApplyPatchCallBuilder(StringItemBuilder):
         Raises:
             OutOfOrder: *diff* is not what the deltas said (R141), the operation has no diff (R160), or it was done.
         """
-        self._need_diff("response.apply_patch_call_operation_diff.done")
         whole = self._whole(ResponseApplyPatchCallOperationDiffDoneEvent, diff)
         self._whole_diff = whole
         return ResponseApplyPatchCallOperationDiffDoneEvent(
-            sequence_number=self.core.next_number(), item_id=self.item_id, output_index=self.output_index, diff=whole
+            sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index, diff=whole
         )
 
     def emit_done(self, *, status: Literal["completed"] = "completed") -> ResponseOutputItemDoneEvent:
@@ -302,7 +319,3 @@ class ApplyPatchCallBuilder(StringItemBuilder):
         if self._whole_diff is None:
             return self._finish(status)
         return self._finish(status, operation=msgspec.structs.replace(self._operation, diff=self._whole_diff))
-
-    def _need_diff(self, name: str) -> None:
-        if self._whole_diff is None:
-            raise OutOfOrder(name, str(self), (lifecycle.ITEM_DONE,), f"a {self._operation.type} has no diff (R160)")

@@ -14,9 +14,9 @@ from responses_stream.builders import values
 from responses_stream.builders.conveniences import Conveniences
 from responses_stream.builders.core import make_core
 from responses_stream.builders.events import Events
-from responses_stream.builders.plain import PlainItemBuilder, both
+from responses_stream.builders.plain import PlainItemBuilder, both, given_item
 from responses_stream.builders.response import ResponseDraft
-from responses_stream.errors import InvalidType, InvalidValue
+from responses_stream.errors import InvalidValue
 from responses_stream.protocol.events import (
     ResponseCompletedEvent,
     ResponseCreatedEvent,
@@ -183,40 +183,31 @@ class ResponseEventStream(Conveniences):
         Before `emit_created` it is the only event of the stream (H3.10).
 
         Raises:
-            InvalidType, InvalidValue: the code or the message is empty or no text.
+            InvalidType, InvalidValue: the code or the message is empty, or one of the arguments is no text.
             OutOfOrder: an error was told before (R176), or the response has ended.
         """
-        values.name("code", code)
-        values.name("message", message)
+        kind, said = values.name("code", code), values.name("message", message)
+        blamed = values.text_or_none("param", param)
         self._core.stop(lifecycle.ERROR)
         return ResponseErrorEvent(
             sequence_number=self._core.next_number(),
-            code=code,
-            message=message,
-            param=param,
-            error=ErrorPayload(message=message, type=code, code=code, param=param),
+            code=kind,
+            message=said,
+            param=blamed,
+            error=ErrorPayload(message=said, type=kind, code=kind, param=blamed),
         )
 
     def add_output_item(self, item: OutputItem | Mapping[str, Any]) -> PlainItemBuilder:
         """Return the builder of an item that is given whole, of a type that is unknown or that is only added and done.
 
-        Its `id` is kept, and made where it has none.
+        Its `id` is kept, and made where it has none; where its type has a status and it has none, it is completed.
 
         Raises:
             InvalidType: *item* is neither an item nor a dict.
             InvalidValue: a member of it does not fit, its type is never in the output (R080), or the type has events
                 of its own and a factory of its own, whose name the message tells.
         """
-        taken: OutputItem = values.one_of("item", item, OutputItem, "output item")
-        if not isinstance(taken.type, str) or not taken.type:
-            raise InvalidType("item.type", "a string (R066)", taken.type)
-        if taken.type in lifecycle.INPUT_ONLY:
-            raise InvalidValue("item.type", f"is {taken.type!r}, which is never an output item (R080)")
-        if lifecycle.grammar_of(taken.type).streams:
-            raise InvalidValue(
-                "item.type", f"is {taken.type!r}, which has events of its own: use add_output_item_{taken.type}()"
-            )
-        return self._plain(taken)
+        return self._plain(given_item(item))
 
     def output_item(self, item: OutputItem | Mapping[str, Any]) -> Events:
         """Say the whole of an item as for `add_output_item`.

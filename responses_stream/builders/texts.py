@@ -11,7 +11,6 @@ from responses_stream import lifecycle
 from responses_stream.builders import values
 from responses_stream.builders.part import PartBuilder, name_of
 from responses_stream.builders.streamed import confirmed, joined
-from responses_stream.errors import InvalidValue
 from responses_stream.protocol.events import (
     PartDeltaEvent,
     ResponseContentPartAddedEvent,
@@ -69,7 +68,7 @@ class ContentPartBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             part=self.snapshot(),
         )
 
@@ -84,19 +83,19 @@ class ContentPartBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             part=self.snapshot(),
         )
 
     def _delta_event(self, kind: type[D], delta: str) -> D:
-        values.text("delta", delta)
+        delta = values.text("delta", delta)
         self._state = self._step(name_of(kind))
         self._pieces.append(delta)
         return kind(
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             delta=delta,
         )
 
@@ -132,13 +131,13 @@ class TextContentBuilder(ContentPartBuilder):
         """
         # The hot path: one check of the value, one look at the table, one append, one struct.
         if delta.__class__ is not str or not delta.isascii():
-            values.text("delta", delta)
+            delta = values.text("delta", delta)
+        if logprobs:
+            return self._delta_with(delta, values.logprobs(logprobs))
         try:
             self._state = _AFTER_TEXT_DELTA[self._state]
         except KeyError:
             self._step(_TEXT_DELTA)
-        if logprobs:
-            return self._delta_with(delta, values.logprobs(logprobs))
         self._pieces.append(delta)
         core = self._core
         number = core.number
@@ -147,18 +146,19 @@ class TextContentBuilder(ContentPartBuilder):
             sequence_number=number,
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             delta=delta,
         )
 
     def _delta_with(self, delta: str, logprobs: list[Logprob]) -> ResponseTextDeltaEvent:
+        self._state = self._step(_TEXT_DELTA)
         self._pieces.append(delta)
         self._logprobs.extend(logprobs)
         return ResponseTextDeltaEvent(
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             delta=delta,
             logprobs=logprobs,
         )
@@ -175,18 +175,14 @@ class TextContentBuilder(ContentPartBuilder):
         """
         taken = values.annotation(annotation)
         state = self._step("response.output_text.annotation.added")
-        end = getattr(taken, "end_index", 0)
-        if end > self._said():
-            raise InvalidValue(
-                "annotation.end_index", f"is {end}, but the text has {self._said()} characters so far (R119)"
-            )
+        values.check_within(taken, self._said())
         self._state = state
         self._annotations.append(taken)
         return ResponseOutputTextAnnotationAddedEvent(
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             annotation_index=len(self._annotations) - 1,
             annotation=taken,
         )
@@ -207,7 +203,7 @@ class TextContentBuilder(ContentPartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             text=whole,
             logprobs=list(self._logprobs),
         )
@@ -255,7 +251,7 @@ class RefusalContentBuilder(ContentPartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             refusal=whole,
         )
 
@@ -294,7 +290,7 @@ class ReasoningTextBuilder(ContentPartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            content_index=self.index,
+            content_index=self._index,
             text=whole,
         )
 
@@ -322,7 +318,7 @@ class SummaryPartBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            summary_index=self.index,
+            summary_index=self._index,
             part=self.snapshot(),
         )
 
@@ -334,14 +330,14 @@ class SummaryPartBuilder(PartBuilder):
             InvalidValue: *delta* holds a lone surrogate.
             OutOfOrder: the part is not open, or its text is done (R127).
         """
-        values.text("delta", delta)
+        delta = values.text("delta", delta)
         self._state = self._step("response.reasoning_summary_text.delta")
         self._pieces.append(delta)
         return ResponseReasoningSummaryTextDeltaEvent(
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            summary_index=self.index,
+            summary_index=self._index,
             delta=delta,
         )
 
@@ -358,7 +354,7 @@ class SummaryPartBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            summary_index=self.index,
+            summary_index=self._index,
             text=whole,
         )
 
@@ -373,6 +369,6 @@ class SummaryPartBuilder(PartBuilder):
             sequence_number=self._core.next_number(),
             item_id=self._item_id,
             output_index=self._output_index,
-            summary_index=self.index,
+            summary_index=self._index,
             part=self.snapshot(),
         )

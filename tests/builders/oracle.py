@@ -216,7 +216,7 @@ class _Judgement:
         if name == "response.created":
             self.need("response.created" not in before, "R031", "a second created")
         elif not before:
-            lone = name == "error" or (self.stored and name == "response.in_progress")
+            lone = name == "error" or (self.stored and name.startswith("response."))
             self.need(bool(lone), "R030", f"begins with {name}")
         if name == "response.queued":
             self.need("response.queued" not in before, "R032", "a second queued")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -194,14 +195,14 @@ class Program:
             while self.tell(told):
                 pass
         for _ in range(3):
-            for builder in reversed(self.live):
-                if isinstance(builder, PartBuilder) and self.is_open(builder):
-                    for lead_on in _CLOSING[type(builder)]:
-                        self.call(lambda lead_on=lead_on, builder=builder: lead_on(self, builder), builder)  # type: ignore[misc]
-            for builder in reversed(self.live):
-                if isinstance(builder, ItemBuilder) and self.is_open(builder):
-                    for lead_on in _CLOSING[type(builder)]:
-                        self.call(lambda lead_on=lead_on, builder=builder: lead_on(self, builder), builder)  # type: ignore[misc]
+            for builder in sorted(self.live, key=lambda builder: isinstance(builder, ItemBuilder)):
+                if self.is_open(builder):
+                    self.lead_on(builder)
+
+    def lead_on(self, builder: ItemBuilder | PartBuilder) -> None:
+        """Try the calls that lead *builder* to its end; those that do not fit are refused."""
+        for call in _CLOSING[type(builder)]:
+            self.call(partial(call, self, builder), builder)
 
     def end(self) -> None:
         """End the response, in one way or another."""
@@ -219,18 +220,24 @@ class Program:
         """Make a call, and return whether it was allowed. What was refused must have changed nothing."""
         # What the call draws changes nothing, so it may be drawn before as well as while.
         before = self.state()
+        refusal: OutOfOrder | InvalidType | InvalidValue
         try:
             made = function()
-        except OutOfOrder as refusal:
-            self.refusals += 1
-            assert self.state() == before, f"{refusal} changed something"
+        except (OutOfOrder, InvalidType, InvalidValue) as error:
+            refusal = error
+        else:
+            self.keep(made)
+            return True
+        self.refusals += 1
+        assert self.state() == before, f"{refusal} changed something"
+        if isinstance(refusal, OutOfOrder):
             self.heed(refusal, builder)
-            return False
-        except (InvalidType, InvalidValue) as refusal:
-            self.refusals += 1
-            assert self.state() == before, f"{refusal} changed something"
+        else:
             assert refusal.argument in str(refusal)
-            return False
+        return False
+
+    def keep(self, made: object) -> None:
+        """Keep what a call made."""
         if isinstance(made, Event | UnknownEvent):
             self.note(made)
         elif isinstance(made, ItemBuilder | PartBuilder):
@@ -241,7 +248,6 @@ class Program:
         else:
             assert isinstance(made, Iterator)
             self.half_told.append(made)
-        return True
 
     def tell(self, half_told: Iterator[ResponseStreamEvent]) -> bool:
         """Take the next event of a convenience, and return whether there was one."""
@@ -249,8 +255,8 @@ class Program:
             self.note(next(half_told))
         except StopIteration:
             self.half_told.remove(half_told)
-        except OutOfOrder:
-            # The response does not take it now; a generator that raised is over.
+        except (OutOfOrder, InvalidValue):
+            # The response does not take it now, or chunks made less text than was remarked on; then it is over.
             self.half_told.remove(half_told)
         else:
             return True
@@ -271,8 +277,8 @@ class Program:
         assert refusal.state
         for advised in refusal.allowed:
             if advised in _ADVICE:
-                stream, asked, live = copy.deepcopy((self.stream, builder, self.live))
-                assert _ADVICE[advised](stream, asked, live), f"{refusal}: {advised} is not possible"
+                stream, asked = copy.deepcopy((self.stream, builder))
+                assert _ADVICE[advised](stream, asked), f"{refusal}: {advised} is not possible"
 
 
 def state_of(thing: object, seen: set[int]) -> object:
@@ -287,11 +293,12 @@ def state_of(thing: object, seen: set[int]) -> object:
         return {key: state_of(one, seen) for key, one in thing.items()}
     if isinstance(thing, set):
         return sorted(thing)
-    if attrs.has(type(thing)):
+    kind: Any = type(thing)
+    if attrs.has(kind):
         if id(thing) in seen:
             return "seen"
         seen.add(id(thing))
-        names = [field.name for field in attrs.fields(type(thing)) if field.name not in _NO_STATE]
+        names = [field.name for field in attrs.fields(kind) if field.name not in _NO_STATE]
         return {name: state_of(getattr(thing, name, None), seen) for name in names}
     return thing
 
@@ -391,7 +398,7 @@ _PLAIN: Final[dict[str, Callable[[Program], tuple[tuple[Any, ...], dict[str, Any
         ([{"type": "function", "name": "f", "parameters": {}}],),
         {"call_id": p.pick(None, p.call_id()), "status": p.status()},
     ),
-    "additional_tools": lambda p: (([{"type": "acme:tool"}],), {}),
+    "additional_tools": lambda _: (([{"type": "acme:tool"}],), {}),
     "program": lambda p: ((p.call_id(), p.text(), p.text()), {}),
     "program_output": lambda p: ((p.call_id(), p.text()), {"status": p.status()}),
     "compaction": lambda p: ((p.text(),), {"created_by": p.pick(None, "me")}),
@@ -547,8 +554,8 @@ CONVENIENCES: Final[dict[str, Make]] = {
 
 Call = Callable[[Program, Any], object]
 
-_ADDED: Final[Call] = lambda p, b: b.emit_added()  # noqa: E731
-_DONE: Final[Call] = lambda p, b: b.emit_done()  # noqa: E731
+_ADDED: Final[Call] = lambda _, b: b.emit_added()  # noqa: E731
+_DONE: Final[Call] = lambda _, b: b.emit_done()  # noqa: E731
 _DONE_SO: Final[Call] = lambda p, b: b.emit_done(status=p.status())  # noqa: E731
 _TEXT_DONE: Final[Call] = lambda p, b: b.emit_text_done(p.pick(None, None, None, p.text()))  # noqa: E731
 _DELTA: Final[Call] = lambda p, b: b.emit_delta(p.text())  # noqa: E731
@@ -556,15 +563,15 @@ _DELTA: Final[Call] = lambda p, b: b.emit_delta(p.text())  # noqa: E731
 CALLS: Final[dict[type, list[Call]]] = {
     MessageBuilder: [
         _ADDED,
-        lambda p, b: b.add_text_content(),
-        lambda p, b: b.add_text_content(),
-        lambda p, b: b.add_refusal_content(),
+        lambda _, b: b.add_text_content(),
+        lambda _, b: b.add_text_content(),
+        lambda _, b: b.add_refusal_content(),
         _DONE_SO,
     ],
     ReasoningBuilder: [
         _ADDED,
-        lambda p, b: b.add_summary_part(),
-        lambda p, b: b.add_text_content(),
+        lambda _, b: b.add_summary_part(),
+        lambda _, b: b.add_text_content(),
         lambda p, b: b.emit_done(status=p.status(), encrypted_content=p.pick(None, "gAAA")),
     ],
     TextContentBuilder: [
@@ -593,56 +600,56 @@ CALLS: Final[dict[type, list[Call]]] = {
     ],
     FileSearchCallBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
-        lambda p, b: b.emit_searching(),
-        lambda p, b: b.emit_completed(),
+        lambda _, b: b.emit_in_progress(),
+        lambda _, b: b.emit_searching(),
+        lambda _, b: b.emit_completed(),
         lambda p, b: b.emit_done(queries=p.texts(), results=_results(p), status=p.status()),
     ],
     WebSearchCallBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
-        lambda p, b: b.emit_searching(),
-        lambda p, b: b.emit_completed(),
+        lambda _, b: b.emit_in_progress(),
+        lambda _, b: b.emit_searching(),
+        lambda _, b: b.emit_completed(),
         lambda p, b: b.emit_done(action=p.pick(None, _web_action(p)), status=p.status()),
     ],
     CodeInterpreterCallBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
+        lambda _, b: b.emit_in_progress(),
         lambda p, b: b.emit_code_delta(p.text()),
         lambda p, b: b.emit_code_done(p.pick(None, None, p.text())),
-        lambda p, b: b.emit_interpreting(),
-        lambda p, b: b.emit_completed(),
+        lambda _, b: b.emit_interpreting(),
+        lambda _, b: b.emit_completed(),
         lambda p, b: b.emit_done(outputs=_outputs(p), status=p.status()),
     ],
     ImageGenerationCallBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
-        lambda p, b: b.emit_generating(),
+        lambda _, b: b.emit_in_progress(),
+        lambda _, b: b.emit_generating(),
         lambda p, b: b.emit_partial_image("aGk=", quality=p.pick(None, "low")),
-        lambda p, b: b.emit_completed(),
+        lambda _, b: b.emit_completed(),
         lambda p, b: b.emit_done(p.pick(None, "aGk="), revised_prompt=p.pick(None, p.text()), status=p.status()),
         lambda p, b: b.emit_done(status="failed", error={"type": "t", "message": p.text()}),
     ],
     McpCallBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
+        lambda _, b: b.emit_in_progress(),
         lambda p, b: b.emit_arguments_delta(p.text()),
         lambda p, b: b.emit_arguments_done(p.pick(None, None, p.text())),
-        lambda p, b: b.emit_completed(),
-        lambda p, b: b.emit_failed(),
+        lambda _, b: b.emit_completed(),
+        lambda _, b: b.emit_failed(),
         lambda p, b: b.emit_done(output=p.pick(None, p.text()), status=p.pick(None, p.status())),
         lambda p, b: b.emit_done(error=_mcp_error(p), status=p.pick(None, p.status())),
     ],
     McpListToolsBuilder: [
         _ADDED,
-        lambda p, b: b.emit_in_progress(),
-        lambda p, b: b.emit_completed(),
-        lambda p, b: b.emit_failed(),
+        lambda _, b: b.emit_in_progress(),
+        lambda _, b: b.emit_completed(),
+        lambda _, b: b.emit_failed(),
         lambda p, b: b.emit_done(tools=[{"name": "s", "input_schema": {}}], error=p.pick(None, p.name())),
     ],
-    ShellCallBuilder: [_ADDED, lambda p, b: b.add_command(), _DONE_SO],
+    ShellCallBuilder: [_ADDED, lambda _, b: b.add_command(), _DONE_SO],
     ShellCommandBuilder: [_ADDED, _DELTA, _DELTA, lambda p, b: b.emit_done(p.pick(None, None, p.text()))],
-    ShellCallOutputBuilder: [_ADDED, lambda p, b: b.add_output(), _DONE_SO],
+    ShellCallOutputBuilder: [_ADDED, lambda _, b: b.add_output(), _DONE_SO],
     ShellOutputBuilder: [
         lambda p, b: b.emit_delta(stdout=p.text(), stderr=p.text()),
         lambda p, b: b.emit_done(p.pick(0, 1, {"type": "timeout"})),
@@ -655,7 +662,7 @@ CALLS: Final[dict[type, list[Call]]] = {
     ],
     CompactionBuilder: [
         _ADDED,
-        lambda p, b: b.emit_compacting(),
+        lambda _, b: b.emit_compacting(),
         lambda p, b: b.emit_done(encrypted_content=p.pick(None, p.text())),
     ],
     PlainItemBuilder: [_ADDED, _DONE],
@@ -667,19 +674,19 @@ _CLOSING: Final[dict[type, list[Call]]] = {
     + ([_DONE] if kind is not TextContentBuilder else [])
     for kind, calls in CALLS.items()
 }
-_CLOSING[TextContentBuilder] = [lambda p, b: b.emit_text_done(), _DONE]
-_CLOSING[ReasoningTextBuilder] = [lambda p, b: b.emit_text_done(), _DONE]
-_CLOSING[SummaryPartBuilder] = [lambda p, b: b.emit_text_done(), _DONE]
-_CLOSING[RefusalContentBuilder] = [lambda p, b: b.emit_refusal_done(), _DONE]
+_CLOSING[TextContentBuilder] = [lambda _, b: b.emit_text_done(), _DONE]
+_CLOSING[ReasoningTextBuilder] = [lambda _, b: b.emit_text_done(), _DONE]
+_CLOSING[SummaryPartBuilder] = [lambda _, b: b.emit_text_done(), _DONE]
+_CLOSING[RefusalContentBuilder] = [lambda _, b: b.emit_refusal_done(), _DONE]
 _CLOSING[ShellCommandBuilder] = [_DONE]
 _CLOSING[ShellOutputBuilder] = [_DONE]
 for _kind in (MessageBuilder, ReasoningBuilder, ShellCallBuilder, ShellCallOutputBuilder):
     _CLOSING[_kind] = [_DONE]
-_CLOSING[FunctionCallBuilder] = [lambda p, b: b.emit_arguments_done(), _DONE]
-_CLOSING[CustomToolCallBuilder] = [lambda p, b: b.emit_input_done(), _DONE]
-_CLOSING[ApplyPatchCallBuilder] = [lambda p, b: b.emit_diff_done(), _DONE]
-_CLOSING[CodeInterpreterCallBuilder].insert(0, lambda p, b: b.emit_code_done())
-_CLOSING[McpCallBuilder].insert(0, lambda p, b: b.emit_arguments_done())
+_CLOSING[FunctionCallBuilder] = [lambda _, b: b.emit_arguments_done(), _DONE]
+_CLOSING[CustomToolCallBuilder] = [lambda _, b: b.emit_input_done(), _DONE]
+_CLOSING[ApplyPatchCallBuilder] = [lambda _, b: b.emit_diff_done(), _DONE]
+_CLOSING[CodeInterpreterCallBuilder].insert(0, lambda _, b: b.emit_code_done())
+_CLOSING[McpCallBuilder].insert(0, lambda _, b: b.emit_arguments_done())
 
 _ENDS: Final[list[Make]] = [
     lambda p: p.stream.emit_completed(usage=p.usage()),
@@ -701,7 +708,7 @@ _LIFECYCLE: Final[list[Make]] = [*_BEGINNINGS * 6, *_ENDS[2:]]
 
 # How to do what a refusal advises: on a copy of the stream, with the copy of the builder that refused.
 
-Advice = Callable[[ResponseEventStream, Any, list[Any]], bool]
+Advice = Callable[[ResponseEventStream, Any], bool]
 
 
 def _works(*calls: Callable[[], object]) -> bool:
@@ -715,41 +722,54 @@ def _works(*calls: Callable[[], object]) -> bool:
 
 
 def _on_stream(call: Callable[[ResponseEventStream], object]) -> Advice:
-    return lambda stream, builder, live: _works(lambda: call(stream))
+    return lambda stream, _: _works(lambda: call(stream))
 
 
-def _on_item(stream: ResponseEventStream, builder: Any, live: list[Any]) -> Any:
-    if isinstance(builder, PartBuilder):
-        return builder._item
-    return builder if builder is not None else stream.add_output_item_message()
+def _item_added(stream: ResponseEventStream, builder: Any) -> bool:
+    item = builder._item if isinstance(builder, PartBuilder) else builder
+    if item is None or item._state != lifecycle.ABSENT:
+        item = stream.add_output_item_message()
+    return _works(item.emit_added)
 
 
-def _item_done(stream: ResponseEventStream, builder: Any, live: list[Any]) -> bool:
-    items = [_on_item(stream, builder, live)] if builder is not None else list(stream._core._open.values())
-    return any(
-        _works(lambda item=item, kwargs=kwargs: item.emit_done(**kwargs))  # type: ignore[misc]
-        for item in items
-        for kwargs in (
-            {},
-            {"status": "incomplete"},
-            {"status": "failed"},
-            {"result": "aGk="},
-            {"action": _SPAN},
-            {"error": {"type": "http_error", "code": 1, "message": "m"}},
-            {"error": "Not there."},
-        )
-        if _takes(item, kwargs)
-    )
+def _item_done(*statuses: str | None) -> Advice:
+    """Try the ways in which an item may end with one of *statuses*."""
+    ways: list[dict[str, Any]] = [
+        {},
+        {"result": "aGk="},
+        {"action": _SPAN},
+        {"error": {"type": "http_error", "code": 1, "message": "m"}},
+        {"error": "Not there."},
+    ]
+
+    def follow(_: ResponseEventStream, item: Any) -> bool:
+        item = item._item if isinstance(item, PartBuilder) else item
+        takes = item.emit_done.__code__.co_varnames
+        calls = [
+            way | ({"status": status} if "status" in takes else {})
+            for way in ways
+            for status in statuses
+            if set(way) <= set(takes) and (status is not None or "status" not in takes)
+        ]
+        return _works(*(lambda call=call: item.emit_done(**call) for call in calls))
+
+    return follow
 
 
-def _takes(item: Any, kwargs: Mapping[str, Any]) -> bool:
-    return set(kwargs) <= set(item.emit_done.__code__.co_varnames)
+def _new_part(make: str, begin: str) -> Advice:
+    """Begin the part that refused, or another one of its item."""
+
+    def follow(_: ResponseEventStream, builder: Any) -> bool:
+        part = builder if isinstance(builder, PartBuilder) else getattr(builder, make)()
+        return _works(getattr(part, begin))
+
+    return follow
 
 
 def _on_builder(*methods: str, args: tuple[Any, ...] = ()) -> Advice:
-    def follow(stream: ResponseEventStream, builder: Any, live: list[Any]) -> bool:
+    def follow(_: ResponseEventStream, builder: Any) -> bool:
         calls = [getattr(builder, method) for method in methods if hasattr(builder, method)]
-        return _works(*(lambda call=call: call(*args) for call in calls))  # type: ignore[misc]
+        return _works(*(lambda call=call: call(*args) for call in calls))
 
     return follow
 
@@ -763,15 +783,17 @@ _ADVICE: Final[dict[str, Advice]] = {
     lifecycle.FAILED: _on_stream(lambda stream: stream.emit_failed()),
     lifecycle.INCOMPLETE: _on_stream(lambda stream: stream.emit_incomplete()),
     lifecycle.ERROR: _on_stream(lambda stream: stream.emit_error()),
-    lifecycle.ITEM_ADDED: lambda stream, builder, live: _works(_on_item(stream, builder, live).emit_added),
-    lifecycle.ITEM_DONE: _item_done,
-    lifecycle.PART_ADDED: _on_builder("emit_added"),
+    lifecycle.ITEM_ADDED: _item_added,
+    lifecycle.ITEM_DONE: _item_done(None, "completed"),
+    f"{lifecycle.ITEM_DONE}[incomplete]": _item_done("incomplete"),
+    f"{lifecycle.ITEM_DONE}[failed]": _item_done("failed"),
+    lifecycle.PART_ADDED: _new_part("add_text_content", "emit_added"),
     lifecycle.PART_DONE: _on_builder("emit_done"),
-    lifecycle.SUMMARY_ADDED: _on_builder("emit_added"),
+    lifecycle.SUMMARY_ADDED: _new_part("add_summary_part", "emit_added"),
     lifecycle.SUMMARY_DONE: _on_builder("emit_done"),
-    "response.shell_call_command.added": _on_builder("emit_added"),
+    "response.shell_call_command.added": _new_part("add_command", "emit_added"),
     "response.shell_call_command.done": _on_builder("emit_done"),
-    "response.shell_call_output_content.done": _on_builder("emit_done"),
+    "response.shell_call_output_content.done": _new_part("add_output", "emit_done"),
     "response.output_text.delta": _on_builder("emit_delta", args=("x",)),
     "response.output_text.done": _on_builder("emit_text_done"),
     "response.output_text.annotation.added": _on_builder(
@@ -837,6 +859,8 @@ def programs(draw: Draw) -> Program:
 def random_calls(draw: Draw) -> Program:
     """Streams that were written by calls without any sense, and then ended."""
     program = Program(draw, ResponseEventStream("resp_1", clock=lambda: 1767225600.0))
+    if draw(st.integers(0, 2)):
+        program.begin()
     for _ in range(draw(st.integers(0, 25))):
         program.step()
     if not program.call(program.stream.emit_completed, None):
