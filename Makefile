@@ -34,6 +34,8 @@ docs: $(READY)  ## runs every example of the docs
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	# As pip does with all else that it installs: the first import should not parse.
+	$(BIN)/python -m compileall -q responses_stream transports
 	touch $@
 
 clean:
