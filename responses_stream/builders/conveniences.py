@@ -22,13 +22,15 @@ from responses_stream.protocol.hosted_items import (
     FileSearchResult,
     McpCallError,
     McpListToolsTool,
+    WebSearchAction,
+)
+from responses_stream.protocol.items import MessagePhase
+from responses_stream.protocol.machine_items import (
     OperationDeleteFile,
     PatchOperation,
     ShellCallOutputContent,
     ShellEnvironment,
-    WebSearchAction,
 )
-from responses_stream.protocol.items import MessagePhase
 from responses_stream.protocol.parts import TextAnnotation
 
 

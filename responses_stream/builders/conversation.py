@@ -19,7 +19,9 @@ from responses_stream.builders.texts import (
 )
 from responses_stream.builders.values import or_unset
 from responses_stream.protocol.events import ResponseOutputItemDoneEvent
-from responses_stream.protocol.hosted_items import Caller
+from responses_stream.protocol.hosted_items import (
+    Caller,
+)
 from responses_stream.protocol.items import (
     MessagePhase,
     ResponseCustomToolCall,

@@ -13,8 +13,15 @@ from responses_stream.builders.conversation import (
     ReasoningBuilder,
 )
 from responses_stream.builders.platform import PlatformItems
-from responses_stream.protocol.hosted_items import Caller, PatchOperation, ShellEnvironment, WebSearchAction
+from responses_stream.protocol.hosted_items import (
+    Caller,
+    WebSearchAction,
+)
 from responses_stream.protocol.items import MessagePhase
+from responses_stream.protocol.machine_items import (
+    PatchOperation,
+    ShellEnvironment,
+)
 
 if TYPE_CHECKING:
     # Loaded when they are first asked for: a stream of text does not pay for tools.

@@ -12,7 +12,12 @@ from responses_stream.builders.item import ItemBuilder, StringItemBuilder
 from responses_stream.builders.streamed import joined
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.protocol.events import ResponseOutputItemDoneEvent
-from responses_stream.protocol.hosted_items import McpCall, McpCallError, McpListTools, McpListToolsTool
+from responses_stream.protocol.hosted_items import (
+    McpCall,
+    McpCallError,
+    McpListTools,
+    McpListToolsTool,
+)
 from responses_stream.protocol.tool_events import (
     ResponseMcpCallArgumentsDeltaEvent,
     ResponseMcpCallArgumentsDoneEvent,

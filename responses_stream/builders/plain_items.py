@@ -16,24 +16,26 @@ from responses_stream.builders.values import or_unset
 from responses_stream.errors import InvalidValue
 from responses_stream.protocol.hosted_items import (
     AdditionalTools,
-    ComputerAction,
-    LocalShellCall,
-    LocalShellCallAction,
-    LocalShellCallOutput,
     McpApprovalRequest,
     McpApprovalResponse,
     Program,
     ProgramOutput,
-    ResponseApplyPatchToolCallOutput,
-    ResponseComputerToolCall,
-    ResponseComputerToolCallOutputItem,
     ResponseToolSearchCall,
     ResponseToolSearchOutputItem,
-    SafetyCheck,
 )
 from responses_stream.protocol.items import (
     ResponseCustomToolCallOutputItem,
     ResponseFunctionToolCallOutputItem,
+)
+from responses_stream.protocol.machine_items import (
+    ComputerAction,
+    LocalShellCall,
+    LocalShellCallAction,
+    LocalShellCallOutput,
+    ResponseApplyPatchToolCallOutput,
+    ResponseComputerToolCall,
+    ResponseComputerToolCallOutputItem,
+    SafetyCheck,
 )
 from responses_stream.protocol.parts import ComputerScreenshot, ContentPart
 from responses_stream.protocol.platform_items import (

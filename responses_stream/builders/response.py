@@ -160,7 +160,7 @@ def settle(draft: ResponseDraft, before: ResponseObject) -> ResponseObject:
     settled = values.struct("response", draft, ResponseObject)
     for member in _ALWAYS:
         value = getattr(settled, member)
-        if value is UNSET or (value is None and member in ("model", "tools", "tool_choice", "parallel_tool_calls")):
+        if value is UNSET or (value is None and member == "model"):
             raise InvalidType(f"response.{member}", "a value (R053)", value)
     return msgspec.structs.replace(settled, **{member: _in_full(getattr(settled, member)) for member in _FILLED})
 

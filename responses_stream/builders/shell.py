@@ -18,6 +18,8 @@ from responses_stream.errors import InvalidValue
 from responses_stream.protocol.events import ResponseOutputItemDoneEvent
 from responses_stream.protocol.hosted_items import (
     Caller,
+)
+from responses_stream.protocol.machine_items import (
     OperationCreateFile,
     OperationUpdateFile,
     OutcomeExit,

@@ -13,7 +13,9 @@ from msgspec import UNSET, UnsetType
 
 from responses_stream.errors import DecodeError, InvalidType, InvalidValue
 from responses_stream.protocol.base import Wire
-from responses_stream.protocol.hosted_items import WebSearchAction
+from responses_stream.protocol.hosted_items import (
+    WebSearchAction,
+)
 from responses_stream.protocol.parts import Logprob, TextAnnotation, TopLogprob
 from responses_stream.protocol.response import InputTokensDetails, OutputTokensDetails, ResponseUsage
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from responses_stream.protocol.hosted_items import *
     from responses_stream.protocol.ids import *
     from responses_stream.protocol.items import *
+    from responses_stream.protocol.machine_items import *
     from responses_stream.protocol.parts import *
     from responses_stream.protocol.platform_items import *
     from responses_stream.protocol.request import *
@@ -30,6 +31,7 @@ _MODULES: Final = (
     "parts",
     "tools",
     "hosted_items",
+    "machine_items",
     "platform_items",
     "items",
     "response",

@@ -7,7 +7,9 @@ from typing import TypeAlias
 from msgspec import UNSET, UnsetType
 
 from responses_stream.protocol.base import Event, Wire
-from responses_stream.protocol.hosted_items import ShellCallOutputContent
+from responses_stream.protocol.machine_items import (
+    ShellCallOutputContent,
+)
 
 
 class ItemEvent(Event, frozen=True):

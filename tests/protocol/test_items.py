@@ -8,7 +8,7 @@ import pytest
 from msgspec import UNSET
 
 from responses_stream.errors import DecodeError
-from responses_stream.protocol import hosted_items
+from responses_stream.protocol import machine_items
 from responses_stream.protocol.base import Item, UnknownAnnotation, UnknownItem, UnknownPart
 from responses_stream.protocol.codec import decode_as, decode_union, to_builtins
 from responses_stream.protocol.items import (
@@ -209,8 +209,8 @@ def test_each_annotation_and_each_of_its_members_is_declared() -> None:
 
 
 def test_each_computer_action_and_each_of_its_members_is_declared() -> None:
-    assert set(tags_of(hosted_items.ComputerAction)) == set(ACTIONS)
-    assert undeclared(tags_of(hosted_items.ComputerAction), ACTIONS) == set()
+    assert set(tags_of(machine_items.ComputerAction)) == set(ACTIONS)
+    assert undeclared(tags_of(machine_items.ComputerAction), ACTIONS) == set()
 
 
 def test_log_probabilities_have_the_members_of_both_their_forms() -> None:

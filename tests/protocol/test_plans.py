@@ -15,6 +15,7 @@ from responses_stream.protocol import (
     events,
     hosted_items,
     items,
+    machine_items,
     parts,
     platform_items,
     request,
@@ -25,7 +26,19 @@ from responses_stream.protocol import (
 from responses_stream.protocol.base import EXTRA_KEY, Unknown, UnknownObject, Wire
 from responses_stream.protocol.plans import branches_of, plan_of, tags_of
 
-MODULES: Final = (base, parts, tools, hosted_items, platform_items, items, response, request, tool_events, events)
+MODULES: Final = (
+    base,
+    parts,
+    tools,
+    hosted_items,
+    machine_items,
+    platform_items,
+    items,
+    response,
+    request,
+    tool_events,
+    events,
+)
 
 TYPES: Final = [
     kind
@@ -47,10 +60,10 @@ UNIONS: Final[dict[str, Any]] = {
     "web search action": hosted_items.WebSearchAction,
     "code interpreter output": hosted_items.CodeInterpreterOutput,
     "mcp error": hosted_items.McpCallError,
-    "computer action": hosted_items.ComputerAction,
-    "shell environment": hosted_items.ShellEnvironment,
-    "shell outcome": hosted_items.ShellOutcome,
-    "patch operation": hosted_items.PatchOperation,
+    "computer action": machine_items.ComputerAction,
+    "shell environment": machine_items.ShellEnvironment,
+    "shell outcome": machine_items.ShellOutcome,
+    "patch operation": machine_items.PatchOperation,
 }
 
 
