@@ -19,6 +19,7 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import TypeAlias, TypeGuard, cast, overload
 
+from responses_stream.builders import values
 from responses_stream.errors import InvalidType
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.events import ResponseStreamEvent
@@ -178,6 +179,20 @@ async def _events_of(yielded: object) -> AsyncGenerator[ResponseStreamEvent, Non
 
 def _is_nested(yielded: object) -> TypeGuard[Iterable[object]]:
     return isinstance(yielded, Iterable) and not isinstance(yielded, str | bytes | Mapping)
+
+
+def source_of(argument: str, source: TextSource) -> TextSource:
+    """Return a source of text; a plain string is checked at once, chunks are when they come.
+
+    Raises:
+        InvalidType: it is no source of text.
+        InvalidValue: it is a string that cannot be sent.
+    """
+    if isinstance(source, str):
+        return values.text(argument, source)
+    if isinstance(source, bytes | Mapping) or not isinstance(source, Iterable | AsyncIterable):
+        raise InvalidType(argument, "a string, or a sync or async iterable of strings", source)
+    return source
 
 
 @overload

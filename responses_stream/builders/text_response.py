@@ -12,18 +12,15 @@ from collections.abc import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Generator,
     Iterable,
     Iterator,
     Mapping,
 )
-from contextlib import aclosing, closing
+from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
 
-from responses_stream.builders.conversation import MessageBuilder
 from responses_stream.builders.response import ResponseDraft
 from responses_stream.builders.stream import ResponseEventStream
-from responses_stream.builders.texts import TextContentBuilder
 from responses_stream.errors import InvalidType
 from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.protocol.request import CreateResponse
@@ -87,29 +84,16 @@ class TextResponse:
 
     def __iter__(self) -> Iterator[ResponseStreamEvent]:
         yield from self._begin()
-        message = self._stream.add_output_item_message()
-        part = message.add_text_content()
-        with closing(_sync_chunks(self._text)) as chunks:
-            yield message.emit_added()
-            yield part.emit_added()
-            for chunk in chunks:
-                if chunk != "":
-                    yield part.emit_delta(chunk)
-        yield from self._end(message, part)
+        yield from self._stream.output_item_message(_sync_chunks(self._text))
+        yield self._end()
 
     async def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
         for event in self._begin():
             yield event
-        message = self._stream.add_output_item_message()
-        part = message.add_text_content()
-        yield message.emit_added()
-        yield part.emit_added()
-        async with aclosing(_chunks(self._text)) as chunks:
-            async for chunk in chunks:
-                if chunk != "":
-                    yield part.emit_delta(chunk)
-        for event in self._end(message, part):
-            yield event
+        async with aclosing(self._stream.output_item_message(_chunks(self._text))) as message:
+            async for event in message:
+                yield event
+        yield self._end()
 
     def _begin(self) -> Iterator[ResponseStreamEvent]:
         if self._configure is not None:
@@ -117,12 +101,8 @@ class TextResponse:
         yield self._stream.emit_created()
         yield self._stream.emit_in_progress()
 
-    def _end(self, message: MessageBuilder, part: TextContentBuilder) -> Iterator[ResponseStreamEvent]:
-        yield part.emit_text_done()
-        yield part.emit_done()
-        yield message.emit_done()
-        usage = self._usage() if callable(self._usage) else self._usage
-        yield self._stream.emit_completed(usage=usage)
+    def _end(self) -> ResponseStreamEvent:
+        return self._stream.emit_completed(usage=self._usage() if callable(self._usage) else self._usage)
 
 
 def _check(text: object) -> None:
@@ -132,7 +112,7 @@ def _check(text: object) -> None:
         raise InvalidType("text", "a string, chunks, something to await, or a function that returns one", text)
 
 
-def _sync_chunks(text: object) -> Generator[str, None, None]:
+def _sync_chunks(text: object) -> str | Iterable[str]:
     """The chunks of a text that needs no waiting. The function is called at once, its chunks come when they come."""
     if callable(text):
         text = text()
@@ -141,14 +121,7 @@ def _sync_chunks(text: object) -> Generator[str, None, None]:
         if inspect.iscoroutine(text):
             text.close()
         raise InvalidType("text", "something that needs no waiting, or async iteration of the TextResponse", text)
-    return _each(text)
-
-
-def _each(text: Iterable[str]) -> Generator[str, None, None]:
-    if isinstance(text, str):
-        yield text
-    else:
-        yield from text
+    return text
 
 
 async def _chunks(text: object) -> AsyncGenerator[str, None]:
@@ -157,7 +130,6 @@ async def _chunks(text: object) -> AsyncGenerator[str, None]:
         text = text()
     if inspect.isawaitable(text):
         text = await text
-    _check(text)
     if isinstance(text, AsyncIterable):
         try:
             async for chunk in text:
@@ -166,8 +138,10 @@ async def _chunks(text: object) -> AsyncGenerator[str, None]:
             # A reader that leaves early has to reach the model's own stream.
             if isinstance(text, AsyncGenerator):
                 await text.aclose()
-    elif isinstance(text, Iterable):
-        for chunk in _each(text):
+    elif isinstance(text, str):
+        yield text
+    elif isinstance(text, Iterable) and not isinstance(text, bytes | Mapping):
+        for chunk in text:
             yield chunk
     else:
-        _check(None)
+        raise InvalidType("text", "a string, or a sync or async iterable of strings", text)
