@@ -481,7 +481,10 @@ def broken_in_item(grammar: Grammar, state: State, name: EventName) -> str:
     if state in (ABSENT, CLOSED):
         absent = state == ABSENT
         return {ITEM_ADDED: "R063", ITEM_DONE: "R071" if absent else "R072"}.get(name, "R082" if absent else "R083")
-    return "R063" if name == ITEM_ADDED else grammar.rules
+    if name == ITEM_ADDED:
+        return "R063"
+    ours = name == ITEM_DONE or any(name in steps for steps in grammar.steps.values())
+    return grammar.rules if ours or grammar.rules == "R085" else f"R085, {grammar.rules}"
 
 
 def grammar_of(item_type: str) -> Grammar:

@@ -174,7 +174,7 @@ class OrderGuard:
                     *item.grammar.steps.get(item.state, ()),
                     *(f"{event.type}[{end}]" for end in sorted(map(str, ends or ()))),
                 ),
-                "R078, R143, R156",
+                f"R077, R078, {item.grammar.rules}",
             )
         owed = [f"part {key[1]} of {key[0]}" for key, part in item.parts.items() if part.state != lifecycle.CLOSED]
         if owed:
@@ -211,7 +211,8 @@ class OrderGuard:
         member, index = key
         if part_type not in item.grammar.parts.get(member, frozenset()):
             known = [f"events of {one}" for one in sorted(item.grammar.parts.get(member, ()))]
-            raise OutOfOrder(name, str(item), known or item.grammar.steps.get(item.state, ()), "R085, R090, R125")
+            rules = "R085, R090, R125" if part_type else "R085, R097"
+            raise OutOfOrder(name, str(item), known or item.grammar.steps.get(item.state, ()), rules)
         part = item.parts.get(key)
         before = part.state if part is not None else lifecycle.ABSENT
         rules = lifecycle.broken_in_part(part_type, before)
@@ -232,7 +233,9 @@ class OrderGuard:
         item = self._items.get(index)
         if item is None:
             known = [f"{event.type} at {one}" for one in sorted(self._items)] or self._allowed()
-            raise OutOfOrder(f"{event.type} at {index}", self._state, known, "no item is open there (R071, R082, R083)")
+            raise OutOfOrder(
+                f"{event.type} at {index}", self._state, known, "no item is open there (R071, R072, R082, R083)"
+            )
         if item_id is not None and item.item_id is not None and item_id != item.item_id:
             raise OutOfOrder(
                 f"{event.type} of {item_id}", str(item), (f"{event.type} of {item.item_id}",), "R074, R081"
@@ -257,4 +260,5 @@ def _grammar_step(item: _Item, name: str) -> str:
     except KeyError:
         done = (lifecycle.ITEM_DONE,) if item.state in item.grammar.ends else ()
         allowed = (*item.grammar.steps.get(item.state, ()), *done)
-        raise OutOfOrder(name, str(item), allowed, item.grammar.rules) from None
+        rules = lifecycle.broken_in_item(item.grammar, item.state, name)
+        raise OutOfOrder(name, str(item), allowed, rules) from None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ from hypothesis import strategies as st
 
 from responses_stream import Accumulator, DecodeError, InvalidType, ResponseEventStream, accumulate
 from responses_stream.protocol import (
+    Logprob,
     ResponseCompletedEvent,
+    ResponseFunctionShellToolCallOutput,
     ResponseOutputItemDoneEvent,
     ResponseOutputMessage,
     ResponseOutputText,
@@ -21,6 +25,8 @@ from responses_stream.protocol import (
     to_builtins,
 )
 from responses_stream.sse import DONE, encode_event
+
+from .builders.base_streams import NAMES, base_stream
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "recordings"
 
@@ -279,3 +285,93 @@ def test_only_the_done_event_ends_an_item() -> None:
     at = next(place for place, event in enumerate(events) if isinstance(event, ResponseOutputItemDoneEvent))
     before, after = accumulate(events[:at]).output[0], accumulate(events[: at + 1]).output[0]
     assert (to_builtins(before)["status"], to_builtins(after)["status"]) == ("in_progress", "completed")
+
+
+def test_the_next_response_of_a_connection_begins_anew() -> None:
+    reader = Accumulator()
+    for event in every_kind():
+        reader.feed(event)
+    stream = ResponseEventStream("resp_2")
+    message = stream.add_output_item_message()
+    for event in (stream.emit_created(), stream.emit_in_progress(), message.emit_added()):
+        reader.feed(event)
+        assert not reader.ended
+    assert reader.response is not None
+    assert reader.response.id == "resp_2"
+    assert len(reader.response.output) == 1
+
+
+def test_what_a_shell_printed_so_far_is_in_a_typed_item() -> None:
+    stream = ResponseEventStream("resp_1")
+    item = stream.add_output_item_shell_call_output("call_1")
+    output = item.add_output()
+    events: list[ResponseStreamEvent] = [stream.emit_created(), stream.emit_in_progress(), item.emit_added()]
+    events += [output.emit_delta(stdout="a"), output.emit_delta(stdout="b", stderr="e")]
+    shown = accumulate(events).output[0]
+    assert isinstance(shown, ResponseFunctionShellToolCallOutput)
+    assert [(entry.stdout, entry.stderr) for entry in shown.output] == [("ab", "e")]
+
+
+def test_log_probabilities_gather_in_the_snapshot() -> None:
+    stream = ResponseEventStream("resp_1")
+    message = stream.add_output_item_message()
+    part = message.add_text_content()
+    events: list[ResponseStreamEvent] = [stream.emit_created(), stream.emit_in_progress()]
+    events += [message.emit_added(), part.emit_added()]
+    events += [part.emit_delta(token, logprobs=[Logprob(token=token, logprob=-1)]) for token in ("Hel", "lo")]
+    before = to_builtins(accumulate(events).output[0])["content"][0]
+    assert [one["token"] for one in before["logprobs"]] == ["Hel", "lo"]
+    events += [part.emit_text_done(), part.emit_done()]
+    assert to_builtins(accumulate(events).output[0])["content"][0] == before
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_base_streams_of_the_catalogue_fold_to_their_terminal_response(name: str) -> None:
+    plain = base_stream(name)
+    terminal = plain[-1]["response"]
+    assert to_builtins(accumulate(plain)) == terminal
+    assert to_builtins(accumulate(plain[:-1]))["output"] == terminal["output"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(NAMES), data=st.data())
+def test_no_damage_of_a_base_stream_makes_it_stumble(name: str, data: st.DataObject) -> None:
+    """Members go, events go, come twice and change places; what is left is read, or said to be no event."""
+    plain = base_stream(name)
+    for _ in range(data.draw(st.integers(1, 6))):
+        at, other = (data.draw(st.integers(0, len(plain) - 1)) for _ in range(2))
+        damage = data.draw(st.sampled_from(["drop", "dup", "swap", "member"]))
+        if damage == "drop" and len(plain) > 2:
+            del plain[at]
+        elif damage == "dup":
+            plain.insert(at, copy.deepcopy(plain[other]))
+        elif damage == "swap":
+            plain[at], plain[other] = plain[other], plain[at]
+        else:
+            holder = plain[at]
+            for _ in range(data.draw(st.integers(0, 2))):
+                inner = [value for value in holder.values() if isinstance(value, dict)]
+                holder = data.draw(st.sampled_from(inner)) if inner else holder
+            member = data.draw(st.sampled_from(sorted(holder))) if holder else "x"
+            holder[member] = data.draw(st.sampled_from([None, 3, "", [], {}, [3], {"type": 3}, -1, [[]]]))
+    reader = Accumulator()
+    for event in plain:
+        with suppress(DecodeError):
+            reader.feed(event)
+        assert reader.response is None or to_builtins(reader.response)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda wire: wire.decode()])
+def test_a_stream_may_be_given_whole_as_any_bytes_or_text(kind: Any) -> None:
+    events = every_kind()
+    wire = b"".join(map(encode_event, events))
+    assert accumulate(kind(wire)) == accumulate(events)
+    reader = Accumulator()
+    reader.feed(kind(wire))
+    assert reader.ended
+
+
+@pytest.mark.parametrize("wrong", [3, None, {"type": "response.created"}])
+def test_what_is_no_stream_is_refused(wrong: Any) -> None:
+    with pytest.raises(InvalidType, match="events: expected SSE bytes or text, or an iterable of events"):
+        accumulate(wrong)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +102,46 @@ def test_completed_needs_the_last_event_of_a_search() -> None:
     for kind in ("file_search_call", "web_search_call"):
         grammar = ITEMS[kind]
         assert [state for state, ends in grammar.ends.items() if "completed" in ends] == ["completed"]  # R150, R156
+
+
+@by_name
+def test_what_the_tables_of_the_response_and_of_items_refuse_breaks_a_rule(table: Table, start: str) -> None:
+    assert start
+    names = sorted({name for steps in table.values() for name in steps})
+    for state in table:
+        for name in (name for name in names if name not in table[state]):
+            if table is RESPONSE:
+                assert re.match(r"R\d{3}", lifecycle.broken_by(state, name)), (state, name)
+            for part_type in (kind for kind, one in PARTS.items() if one is table):
+                assert re.match(r"R\d{3}", lifecycle.broken_in_part(part_type, state)), (state, name)
+
+
+@pytest.mark.parametrize("grammar", ITEMS.values(), ids=ITEMS)
+def test_what_an_item_refuses_breaks_a_rule(grammar: Grammar) -> None:
+    names = {name for steps in grammar.steps.values() for name in steps}
+    for state in (lifecycle.ABSENT, lifecycle.CLOSED, *grammar.steps):
+        for name in (*names, lifecycle.ITEM_ADDED, lifecycle.ITEM_DONE, "response.output_text.delta"):
+            assert re.match(r"R\d{3}", lifecycle.broken_in_item(grammar, state, name)), (state, name)
+
+
+@pytest.mark.parametrize("items_open", [False, True])
+def test_what_is_allowed_depends_on_open_items(items_open: bool) -> None:
+    for state, steps in RESPONSE.items():
+        allowed = lifecycle.allowed_in(state, items_open)
+        assert set(allowed) <= set(steps)
+        assert not (items_open and {lifecycle.COMPLETED, lifecycle.INCOMPLETE} & set(allowed))  # R079, R088
+        assert items_open or not {lifecycle.INSIDE_ITEM, lifecycle.ITEM_DONE, lifecycle.ITEM_CUT} & set(allowed)
+
+
+def test_a_step_out_of_the_table_says_where_what_and_what_instead() -> None:
+    with pytest.raises(OutOfOrder) as refused:
+        step(PARTS["output_text"], lifecycle.ABSENT, "response.output_text.delta", "part 0 of msg_1", "R093")
+    assert (refused.value.called, refused.value.state, refused.value.allowed, refused.value.reason) == (
+        "response.output_text.delta",
+        "part 0 of msg_1 absent",
+        ("response.content_part.added",),
+        "R093",
+    )
+    assert str(refused.value) == (
+        "response.output_text.delta in state part 0 of msg_1 absent (R093); allowed now: response.content_part.added"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 from responses_stream import OrderGuard, OutOfOrder, ResponseEventStream
 from responses_stream.protocol import ResponseStreamEvent, decode, decode_event, to_builtins
+
+from .builders.base_streams import EXAMPLES, NAMES, base_stream, broken
 
 Damage = Callable[[list[dict[str, Any]]], None]
 
@@ -80,7 +83,7 @@ DISORDER: list[tuple[Damage, str]] = [
     (put(2, output_index=1), "R062"),
     (put(8, output_index=0), "R062, R063"),
     (put(2, item={"type": "item_reference", "id": "x"}), "R080"),
-    (drop(2), "R071, R082, R083"),
+    (drop(2), "R071, R072, R082, R083"),
     (put_in(7, "item", type="acme:x"), "R073"),
     (put_in(7, "item", id="message_2"), "R074, R081"),
     (put(4, item_id="message_2"), "R074, R081"),
@@ -180,3 +183,64 @@ def test_memory_is_bound_by_what_is_open() -> None:
         for event in stream.output_item_message("Hello"):
             guard.check(event)
     assert len(repr(guard)) < 1_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_base_streams_of_the_catalogue_are_let_through(name: str) -> None:
+    assert check(base_stream(name)).finished
+
+
+# What the guard does not remember: texts, whole items, the copies of the response. That is for a validator.
+NOT_GUARDED = {
+    *("R021", "R022", "R023", "R029", "R043", "R044", "R047", "R050", "R051", "R052", "R053", "R057", "R064", "R066"),
+    *("R067", "R068", "R069", "R070", "R075", "R076", "R086", "R089", "R100", "R101", "R102", "R103", "R105", "R106"),
+    *("R109", "R110", "R112", "R114", "R116", "R118", "R128", "R129", "R131", "R133", "R134", "R141", "R142", "R145"),
+    *("R148", "R155", "R157", "R158", "R160", "R162", "R170", "R171", "R180", "R181", "R182", "R183", "R184"),
+    # The decoder refuses these before the guard sees them.
+    *("R011", "R012", "R013", "R014", "R015"),
+    # Their examples break another rule first.
+    *("R038", "R041", "R049", "R060"),
+}
+
+
+@pytest.mark.parametrize("rule", sorted(set(EXAMPLES) - NOT_GUARDED))
+def test_the_example_of_a_rule_of_order_is_refused_with_the_rule(rule: str) -> None:
+    name, *steps = EXAMPLES[rule]
+    with pytest.raises(OutOfOrder) as refused:
+        check(broken(name, steps))
+    assert rule in rules_in(refused.value.reason)
+
+
+def rules_in(text: str) -> set[str]:
+    """Return the rules that a text names, ranges written out."""
+    spans = re.finditer(r"R(\d{3})(?:-R(\d{3}))?", text)
+    return {f"R{number:03}" for span in spans for number in range(int(span[1]), int(span[2] or span[1]) + 1)}
+
+
+def test_a_refusal_names_the_event_that_was_refused() -> None:
+    plain = legal()
+    with pytest.raises(OutOfOrder, match="R060") as refused:
+        OrderGuard().check(decode_event(plain[4]))
+    assert refused.value.called == "response.output_text.delta"
+
+
+def test_a_refusal_does_not_advise_to_complete_over_open_items() -> None:
+    guard = check(legal()[:3])
+    with pytest.raises(OutOfOrder) as refused:
+        guard.check(decode_event(legal()[0]))
+    assert "response.completed" not in refused.value.allowed
+    assert "response.output_item.added" in refused.value.allowed
+    with pytest.raises(OutOfOrder) as refused:
+        check(legal()[:2]).check(decode_event(legal()[0]))
+    assert "response.output_item.done" not in refused.value.allowed
+    assert "response.completed" in refused.value.allowed
+
+
+@pytest.mark.parametrize("kind", ["audio.delta", "audio.done", "audio.transcript.delta", "audio.transcript.done"])
+def test_audio_comes_while_the_response_runs(kind: str) -> None:
+    audio = {"type": f"response.{kind}", "sequence_number": 0, "delta": ""}
+    plain = legal()
+    plain.insert(2, audio)
+    assert check(plain).finished
+    with pytest.raises(OutOfOrder, match=f"response.{kind}"):
+        check([*legal()[:1], audio])

@@ -72,7 +72,7 @@ class AsyncEvents:
 
     async def aclose(self) -> None:
         """Make no more events; what the source has open is released."""
-        await _release_async(self._source)
+        await release_async(self._source)
 
 
 def _release(source: object) -> None:
@@ -81,8 +81,8 @@ def _release(source: object) -> None:
         source.close()
 
 
-async def _release_async(source: object) -> None:
-    """Close a source of either kind."""
+async def release_async(source: object) -> None:
+    """Close a source of either kind, as `_release` does."""
     if isinstance(source, AsyncGenerator | AsyncEvents):
         await source.aclose()
     else:
@@ -155,7 +155,7 @@ async def _flat_async(source: AsyncIterable[object]) -> AsyncGenerator[ResponseS
                 async for event in events:
                     yield event
     finally:
-        await _release_async(source)
+        await release_async(source)
 
 
 async def _events_of(yielded: object) -> AsyncGenerator[ResponseStreamEvent, None]:
@@ -267,4 +267,4 @@ async def _streamed_async(
         for event in after():
             yield event
     finally:
-        await _release_async(source)
+        await release_async(source)

@@ -19,6 +19,7 @@ from collections.abc import (
 from contextlib import aclosing
 from typing import Any, Protocol, TypeAlias
 
+from responses_stream.builders.events import release_async
 from responses_stream.builders.response import ResponseDraft
 from responses_stream.builders.stream import ResponseEventStream
 from responses_stream.errors import InvalidType
@@ -130,18 +131,16 @@ async def _chunks(text: object) -> AsyncGenerator[str, None]:
         text = text()
     if inspect.isawaitable(text):
         text = await text
-    if isinstance(text, AsyncIterable):
-        try:
+    try:
+        if isinstance(text, AsyncIterable):
             async for chunk in text:
                 yield chunk
-        finally:
-            # A reader that leaves early has to reach the model's own stream.
-            if isinstance(text, AsyncGenerator):
-                await text.aclose()
-    elif isinstance(text, str):
-        yield text
-    elif isinstance(text, Iterable) and not isinstance(text, bytes | Mapping):
-        for chunk in text:
-            yield chunk
-    else:
-        raise InvalidType("text", "a string, or a sync or async iterable of strings", text)
+        elif isinstance(text, str):
+            yield text
+        elif isinstance(text, Iterable) and not isinstance(text, bytes | Mapping):
+            for chunk in text:
+                yield chunk
+        else:
+            raise InvalidType("text", "a string, or a sync or async iterable of strings", text)
+    finally:
+        await release_async(text)

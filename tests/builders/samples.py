@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -183,8 +184,14 @@ Ready = Callable[[ResponseEventStream], Any]
 
 
 def running(response_id: str = "resp_1", **arguments: Any) -> ResponseEventStream:
-    """Return a stream that is in progress."""
-    stream = ResponseEventStream(response_id, clock=lambda: 1767225600, **arguments)
+    """Return a stream that is in progress, whose items have ids that count."""
+    numbers = itertools.count(1)
+    stream = ResponseEventStream(
+        response_id,
+        clock=lambda: 1767225600,
+        make_item_id=lambda item_type, _: f"{item_type}_{next(numbers)}",
+        **arguments,
+    )
     stream.emit_created()
     stream.emit_in_progress()
     return stream

@@ -10,6 +10,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -19,6 +20,7 @@ from responses_stream.builders.item import ItemBuilder
 from responses_stream.builders.part import PartBuilder
 from responses_stream.errors import InvalidType, InvalidValue, OutOfOrder
 from responses_stream.protocol.base import Event
+from responses_stream.sse import encode_event
 
 from . import samples
 from .oracle import judge
@@ -132,6 +134,15 @@ def test_every_public_call_of_the_stream_has_a_sample() -> None:
     }
 
 
+def test_every_public_call_has_a_promise_for_mypy() -> None:
+    """Nobody runs the files of tests/typing, but mypy reads them."""
+    promises = (Path(__file__).parents[1] / "typing" / "builder_calls.py").read_text("utf-8")
+    told = [f"builder.{name.partition('.')[2]}(" for name in samples.CALLS]
+    told += [f"stream.add_output_item_{kind}(" for kind in samples.FACTORIES]
+    told += [f"stream.output_item_{kind}(" for kind in samples.CONVENIENCES]
+    assert [call for call in told if call not in promises] == []
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_every_parameter_has_a_sample(name: str) -> None:
     _, call, arguments = CALLS[name]()
@@ -172,6 +183,26 @@ def test_what_does_not_fit_is_refused_at_the_call_and_changes_nothing(name: str)
             assert _state(stream) == before, f"{parameter}={what} changed something"
             assert parameter.removeprefix("partial_") in str(refused) or refused.argument in arguments, str(refused)
             assert str(refused).startswith(refused.argument)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_the_caller_does_with_its_arguments_later_changes_nothing(name: str) -> None:
+    said = []
+    for spoilt in (False, True):
+        _, call, arguments = CALLS[name]()
+        made = call(**arguments)
+        if spoilt:
+            _spoil(arguments)
+        events = [made] if isinstance(made, Event) else made if isinstance(made, Events) else [made.emit_added()]
+        said.append([encode_event(event) for event in events])
+    assert said[0] == said[1]  # H3.30
+
+
+def _spoil(value: Any) -> None:
+    for inner in list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _spoil(inner)
+    if isinstance(value, dict | list):
+        value.clear()
 
 
 def _state(stream: ResponseEventStream) -> object:

@@ -32,7 +32,7 @@ TOLD_WHEN_DONE = {
     "compaction": {"encrypted_content"},
 }
 
-all_programs = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+all_programs = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
 
 @all_programs
