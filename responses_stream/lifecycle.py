@@ -8,6 +8,7 @@ brackets behind the event: ``response.created[queued]``. The comments name the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
 
@@ -200,6 +201,9 @@ OPEN_REASONING_NAMES: Final[Mapping[EventName, EventName]] = MappingProxyType(
 )
 """The names of Open Responses for raw reasoning, and the names that the tables use (D03)."""
 
+MOST_PARTIAL_IMAGES: Final = 3
+"""How many partial images one call may show (R155)."""
+
 FINAL: Final = frozenset({"completed", "incomplete", "failed"})
 """The statuses that an item may end with (R078)."""
 
@@ -288,19 +292,22 @@ def _code_interpreter() -> Grammar:
 
 
 def _image_generation() -> Grammar:
-    """R154: partial images come while the image is being made."""
+    """R154, R155: partial images come while the image is being made, and there are not many of them."""
     call = "response.image_generation_call"
-    failed = frozenset({"failed"})
+    shown = ["generating", *(f"generating, {count} shown" for count in range(1, MOST_PARTIAL_IMAGES + 1))]
+    steps: dict[State, dict[EventName, State]] = {
+        OPEN: {f"{call}.in_progress": "in_progress"},
+        "in_progress": {f"{call}.generating": shown[0]},
+        **{state: {f"{call}.completed": "completed"} for state in shown},
+        "completed": {},
+    }
+    for state, after in pairwise(shown):
+        steps[state][f"{call}.partial_image"] = after
     return Grammar(
-        steps={
-            OPEN: {f"{call}.in_progress": "in_progress"},
-            "in_progress": {f"{call}.generating": "generating"},
-            "generating": {f"{call}.partial_image": "generating", f"{call}.completed": "completed"},
-            "completed": {},
-        },
-        ends={OPEN: failed, "in_progress": failed, "generating": failed, "completed": _WHOLE},
+        steps=steps,
+        ends=dict.fromkeys(steps, frozenset({"failed"})) | {"completed": _WHOLE},
         statuses=frozenset({"in_progress", "generating", "completed", "failed"}),
-        rules="R154, R156",
+        rules="R154, R155, R156",
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -19,9 +19,6 @@ from responses_stream.protocol.response import ResponseObject
 
 if TYPE_CHECKING:
     from responses_stream.builders.response import ResponseDraft
-
-MOST_PARTIAL_IMAGES: Final = 3
-"""How many partial images one call may show (R155)."""
 
 
 class OpenItem(Protocol):

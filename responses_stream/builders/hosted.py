@@ -9,11 +9,10 @@ import attrs
 import msgspec
 
 from responses_stream.builders import values
-from responses_stream.builders.core import MOST_PARTIAL_IMAGES
 from responses_stream.builders.item import ItemBuilder, StringItemBuilder, ToolStatus
 from responses_stream.builders.streamed import joined
 from responses_stream.builders.values import or_unset
-from responses_stream.errors import InvalidType, InvalidValue, OutOfOrder
+from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.protocol.events import ResponseOutputItemDoneEvent
 from responses_stream.protocol.hosted_items import (
     ActionSearch,
@@ -245,16 +244,7 @@ class ImageGenerationCallBuilder(ItemBuilder):
         """
         image = values.name("partial_image_b64", partial_image_b64)
         settings = _told(background=background, output_format=output_format, quality=quality, size=size)
-        name = "response.image_generation_call.partial_image"
-        state = self._advance(name)
-        if self._partial == MOST_PARTIAL_IMAGES:
-            raise OutOfOrder(
-                name,
-                str(self),
-                ("response.image_generation_call.completed",),
-                f"at most {MOST_PARTIAL_IMAGES} partial images (R155)",
-            )
-        self._state = state
+        self._state = self._advance("response.image_generation_call.partial_image")
         self._partial += 1
         return ResponseImageGenCallPartialImageEvent(
             sequence_number=self._core.next_number(),

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
+from responses_stream import lifecycle
 from responses_stream.builders import values
-from responses_stream.builders.core import MOST_PARTIAL_IMAGES
 from responses_stream.builders.events import AsyncEvents, Events, TextSource, source_of, streamed
 from responses_stream.builders.factories import StreamedItems
 from responses_stream.errors import InvalidValue
@@ -145,9 +145,9 @@ class ToolConveniences(StreamedItems):
         """
         image = values.name("result", result)
         shown = [values.name("partial_images", partial) for partial in values.texts("partial_images", partial_images)]
-        if len(shown) > MOST_PARTIAL_IMAGES:
+        if len(shown) > lifecycle.MOST_PARTIAL_IMAGES:
             raise InvalidValue(
-                "partial_images", f"are {len(shown)}, but at most {MOST_PARTIAL_IMAGES} are shown (R155)"
+                "partial_images", f"are {len(shown)}, but at most {lifecycle.MOST_PARTIAL_IMAGES} are shown (R155)"
             )
         prompt = values.text_or_none("revised_prompt", revised_prompt)
         behind, form = (

@@ -339,7 +339,7 @@ def test_partial_images_count_by_themselves_and_end_at_three() -> None:
     assert [call.emit_partial_image("aGk=").partial_image_index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OutOfOrder, match="R155") as refused:
         call.emit_partial_image("aGk=")
-    assert refused.value.allowed == ("response.image_generation_call.completed",)
+    assert refused.value.allowed == ("response.image_generation_call.completed", "response.output_item.done[failed]")
     with pytest.raises(InvalidValue, match=r"partial_images: are 4, but at most 3 are shown \(R155\)"):
         stream.output_item_image_generation_call("aGk=", partial_images=["aGk="] * 4)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,6 +33,9 @@ TOLD_WHEN_DONE = {
     "mcp_call": {"output", "error"},
     "compaction": {"encrypted_content"},
 }
+
+# Making a failing program small takes longer than running all the others.
+pytestmark = pytest.mark.timeout(600)
 
 all_programs = settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 
@@ -101,3 +106,15 @@ def _fold_and_compare(events: list[ResponseStreamEvent]) -> Accumulator:
 
 def _without(item: dict[str, Any], members: set[str]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if name not in members}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@settings(all_programs, max_examples=5000)
+@given(programs())
+def test_no_program_of_very_many_breaks_a_rule(program: Program) -> None:
+    assert judge(as_dicts(program.events)) == []
+    guard = OrderGuard("resp_1")
+    for event in program.events:
+        guard.check(event)
+    assert guard.finished
