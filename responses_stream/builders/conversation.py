@@ -121,10 +121,8 @@ class ReasoningBuilder(ItemBuilder):
 
 
 @attrs.define(eq=False, repr=False)
-class FunctionCallBuilder(StringItemBuilder):
-    """A call of a function of the client in the making: its arguments, JSON in a string."""
-
-    item_type: ClassVar[str] = "function_call"
+class ClientCallBuilder(StringItemBuilder):
+    """A call that the client answers, in the making."""
 
     _name: str
     _call_id: str
@@ -134,13 +132,29 @@ class FunctionCallBuilder(StringItemBuilder):
 
     @property
     def name(self) -> str:
-        """The name of the function."""
+        """The name of what is called."""
         return self._name
 
     @property
     def call_id(self) -> str:
         """What the client answers to."""
         return self._call_id
+
+    def emit_done(self, *, status: FinalStatus = "completed") -> ResponseOutputItemDoneEvent:
+        """End the call.
+
+        Raises:
+            OutOfOrder: its value is not done (R143), or it is incomplete and not the last item (R059).
+        """
+        return self._finish(status)
+
+
+class FunctionCallBuilder(ClientCallBuilder):
+    """A call of a function of the client in the making: its arguments, JSON in a string."""
+
+    __slots__ = ()
+
+    item_type: ClassVar[str] = "function_call"
 
     def _snapshot(self, status: str | None) -> ResponseFunctionToolCall:
         return ResponseFunctionToolCall(
@@ -179,36 +193,13 @@ class FunctionCallBuilder(StringItemBuilder):
             name=self._name,
         )
 
-    def emit_done(self, *, status: FinalStatus = "completed") -> ResponseOutputItemDoneEvent:
-        """End the call.
 
-        Raises:
-            OutOfOrder: its arguments are not done (R143), or it is incomplete and not the last item (R059).
-        """
-        return self._finish(status)
-
-
-@attrs.define(eq=False, repr=False)
-class CustomToolCallBuilder(StringItemBuilder):
+class CustomToolCallBuilder(ClientCallBuilder):
     """A call of a custom tool of the client in the making: its input, free text."""
 
+    __slots__ = ()
+
     item_type: ClassVar[str] = "custom_tool_call"
-
-    _name: str
-    _call_id: str
-    _namespace: str | None = None
-    _caller: Caller | None = None
-    _is_async: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the tool."""
-        return self._name
-
-    @property
-    def call_id(self) -> str:
-        """What the client answers to."""
-        return self._call_id
 
     def _snapshot(self, status: str | None) -> ResponseCustomToolCall:
         return ResponseCustomToolCall(
@@ -242,11 +233,3 @@ class CustomToolCallBuilder(StringItemBuilder):
         return ResponseCustomToolCallInputDoneEvent(
             sequence_number=self._core.next_number(), item_id=self._item_id, output_index=self._index, input=whole
         )
-
-    def emit_done(self, *, status: FinalStatus = "completed") -> ResponseOutputItemDoneEvent:
-        """End the call.
-
-        Raises:
-            OutOfOrder: its input is not done (R143), or it is incomplete and not the last item (R059).
-        """
-        return self._finish(status)
