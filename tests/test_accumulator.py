@@ -375,3 +375,9 @@ def test_a_stream_may_be_given_whole_as_any_bytes_or_text(kind: Any) -> None:
 def test_what_is_no_stream_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidType, match="events: expected SSE bytes or text, or an iterable of events"):
         accumulate(wrong)
+
+
+def test_deltas_stand_behind_what_the_item_showed_when_it_was_added() -> None:
+    plain = base_stream("V2")[:4]
+    plain[2]["item"]["arguments"] = "{ "  # R070 forbids it, and readers have to live with it
+    assert to_builtins(accumulate(plain).output[0])["arguments"] == '{ {"a"'

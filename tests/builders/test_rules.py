@@ -190,8 +190,10 @@ BREAKS: Final[dict[str, list[Break]]] = {
     "R143": [
         _on(item("function_call"), "emit_done"),
         _on(item("custom_tool_call"), "emit_done"),
-        lambda: _begun("code_interpreter_call", "emit_code_delta"),
-        lambda: _begun("mcp_call", "emit_arguments_delta"),
+        lambda: _begun("code_interpreter_call", "emit_code_delta", "emit_in_progress"),
+        lambda: _begun("mcp_call", "emit_arguments_delta", "emit_in_progress"),
+        lambda: _begun("function_call", "emit_arguments_delta"),
+        lambda: _begun("custom_tool_call", "emit_input_delta"),
     ],
     "R147": [
         _on(item("mcp_call"), "emit_arguments_delta", "x"),
@@ -265,8 +267,8 @@ def _open_part(kind: str, make: str) -> object:
     return builder.emit_done()
 
 
-def _begun(kind: str, delta: str) -> object:
-    builder = item(kind, "emit_in_progress")(running())
+def _begun(kind: str, delta: str, *before: str) -> object:
+    builder = item(kind, *before)(running())
     getattr(builder, delta)("x")
     return builder.emit_done(status="incomplete")
 

@@ -121,6 +121,18 @@ def test_a_text_that_needs_waiting_cannot_be_said_with_for(source: str) -> None:
         next(answer)
 
 
+@pytest.mark.anyio
+async def test_it_tells_whether_it_has_to_wait_as_far_as_that_shows() -> None:
+    assert not any(TextResponse(CONTEXT, None, text=make()).is_async for make, _ in NOW.values())
+    shown = {source: TextResponse(CONTEXT, None, text=make()) for source, (make, _) in LATER.items()}
+    # What a function returns is known when it is called.
+    assert [source for source, answer in shown.items() if not answer.is_async] == [
+        "a function that returns an awaitable"
+    ]
+    for answer in shown.values():
+        await listed(answer)
+
+
 WRONG: Final[list[Any]] = [3, None, b"Hello", {"a": "b"}, 1.5]
 
 
