@@ -157,6 +157,8 @@ class StreamCore:
             raise OutOfOrder(name, f"response {self.state} with open items", self.allowed, f"open: {owed} ({rule})")
         base = self._said or (responses.settle(self._draft, self._made) if self._shown else self._made)
         said = responses.snapshot(base, **changes)
+        if self._said is None and self._shown:
+            responses.seal(self._draft)
         self.state, self._said = state, said
         if state == lifecycle.ENDED or state == lifecycle.ERRORED:
             self._close_open()

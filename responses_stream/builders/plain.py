@@ -141,7 +141,7 @@ class PlainItemsBase:
         item_type, given, call_id = str(item.type), getattr(item, "id", None), getattr(item, "call_id", None)
         grammar = lifecycle.grammar_of(item_type)
         status, ends = getattr(item, "status", None), grammar.ends[lifecycle.OPEN]
-        if (status or None) not in tuple(ends):
+        if (None if status is msgspec.UNSET else status) not in tuple(ends):
             known = " or ".join(sorted(map(str, ends)))
             raise InvalidValue("status", f"is {status!r}, but an item of type {item_type} ends as {known} (R077, R078)")
         asked = given if isinstance(given, str) and given else None

@@ -141,6 +141,7 @@ def resume(response_id: str, response: ResponseObject | Mapping[str, Any]) -> Re
         raise InvalidValue("response.id", f"is {taken.id!r}, but the stream is that of {response_id!r} (R042)")
     present = {member: getattr(taken, member) for member in ResponseObject.__struct_fields__}
     present |= {member: _in_full(present[member]) for member in _FILLED}
+    present["model"] = present["model"] or UNSET  # null in some stores, and never in an event (R053)
     if taken.status in (UNSET, "queued", "in_progress"):
         # How it ends is told by the stream that goes on, and not by the one before.
         present |= dict.fromkeys(("object", "error", "incomplete_details", "completed_at", "usage"), UNSET)
@@ -163,6 +164,11 @@ def settle(draft: ResponseDraft, before: ResponseObject) -> ResponseObject:
         if value is UNSET or (value is None and member == "model"):
             raise InvalidType(f"response.{member}", "a value (R053)", value)
     return msgspec.structs.replace(settled, **{member: _in_full(getattr(settled, member)) for member in _FILLED})
+
+
+def seal(draft: ResponseDraft) -> None:
+    """Let a draft that was said refuse what is assigned to it: somebody may have kept it."""
+    draft.__class__ = SaidResponse
 
 
 def snapshot(of: ResponseObject, **changes: Any) -> ResponseObject:

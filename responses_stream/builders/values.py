@@ -166,7 +166,7 @@ def _copied(path: str, value: Any) -> Any:
 
         try:
             members = to_builtins(value)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:  # the latter where `extra` is no dict
             raise InvalidType(path, f"plain JSON ({error})", value) from None
         return _copied(path, members)
     raise InvalidType(path, "plain JSON", value)

@@ -539,6 +539,7 @@ def test_what_a_known_item_leaves_out_is_filled_in_where_one_value_is_natural() 
         ({"type": "acme:x", "id": 3}, r"item\.id: expected a string \(R067\), got int"),
         ({"type": "acme:x", "status": "in_progress"}, r"status: is 'in_progress'.*R078"),
         ({"type": "acme:x", "status": 3}, "status: is 3"),
+        ({"type": "acme:x", "status": ""}, "status: is ''"),
         ({"type": "acme:x", "y": object()}, r"item\.y: expected plain JSON, got object"),
         ({"type": "acme:x", "y": "\ud800"}, r"item\.y: holds a lone surrogate"),
         ({"type": "acme:x", "y": float("nan")}, r"item\.y: is nan"),

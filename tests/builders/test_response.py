@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import pytest
@@ -19,6 +21,7 @@ from responses_stream.sse import encode_event
 
 from .oracle import judge
 from .programs import Program, as_dicts, programs
+from .test_arguments import BAD
 
 DEFAULTS: Final[dict[str, Any]] = {
     "id": "resp_1",
@@ -305,6 +308,16 @@ def test_after_created_the_response_can_only_be_read() -> None:
     assert refused.value.called == "response.temperature = ..."
 
 
+def test_so_can_a_response_that_somebody_kept() -> None:
+    stream = stream_of()
+    kept = stream.response
+    kept.temperature = 0.5
+    stream.emit_created()
+    with pytest.raises(OutOfOrder, match=r"configured before response\.created is emitted"):
+        kept.temperature = 0.7
+    assert (kept.temperature, stream.emit_completed().response.temperature) == (0.5, 0.5)
+
+
 def test_after_created_the_response_shows_what_was_done() -> None:
     stream = stream_of()
     seen = [stream.response.status]
@@ -472,3 +485,38 @@ def test_any_program_can_be_gone_on_from_where_it_was_left(first: Program, data:
     second.finish_items()
     second.end()
     assert judge(as_dicts(second.events), stored) == []
+
+
+# Whatever is put in: it is refused with its place, or what comes out is right.
+
+
+def _judged(make: Callable[[], ResponseEventStream], change: Callable[[ResponseEventStream], object]) -> None:
+    try:
+        stream = make()
+        change(stream)
+        events: list[ResponseStreamEvent] = [stream.emit_created()]
+    except (InvalidType, InvalidValue):
+        return
+    except OutOfOrder:
+        assert stream.response.status not in ("queued", "in_progress")
+        return
+    events += [stream.emit_in_progress(), *stream.output_item_message("Hello"), stream.emit_completed()]
+    assert judge(as_dicts(events)) == []
+
+
+@pytest.mark.parametrize("member", [name for name in CreateResponse.__struct_fields__ if name != "extra"])
+def test_whatever_a_request_says_is_refused_or_echoed_rightly(member: str) -> None:
+    for bad in BAD.values():
+        _judged(partial(stream_of, {member: bad}), lambda _: None)
+
+
+@pytest.mark.parametrize("member", ResponseObject.__struct_fields__)
+def test_whatever_is_assigned_is_refused_or_said_rightly(member: str) -> None:
+    for bad in [*BAD.values(), UNSET]:
+        _judged(stream_of, lambda stream, bad=bad: setattr(stream.response, member, bad))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("member", [name for name in ResponseObject.__struct_fields__ if name not in ("extra", "id")])
+def test_whatever_a_stored_response_says_is_refused_or_gone_on_from_rightly(member: str) -> None:
+    for bad in BAD.values():
+        _judged(partial(stream_of, response={"id": "resp_1", "output": [], member: bad}), lambda _: None)
