@@ -8,6 +8,7 @@ brackets behind the event: ``response.created[queued]``. The comments name the r
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final, NamedTuple, TypeAlias
@@ -177,20 +178,56 @@ PARTS: Final[Mapping[str, Table]] = MappingProxyType(
 )
 """The life of a part, by its type."""
 
-_CONTENT_BROKEN: Final = MappingProxyType(
+
+class Role(StrEnum):
+    """What an event does to its part."""
+
+    BEGINS = "begins"
+    ADDS = "adds"
+    SAYS_WHOLE = "says whole"
+    ENDS = "ends"
+    REMARKS = "remarks"
+
+
+ROLES: Final[Mapping[EventName, Role]] = MappingProxyType(
     {
-        ABSENT: "R093, R097, R132",
-        OPEN: "R092, R096, R099",
-        VALUE_DONE: "R092, R094, R095, R099",
-        CLOSED: "R092, R094, R095, R098, R115",
+        PART_ADDED: Role.BEGINS,
+        PART_DONE: Role.ENDS,
+        SUMMARY_ADDED: Role.BEGINS,
+        SUMMARY_DONE: Role.ENDS,
+        "response.output_text.annotation.added": Role.REMARKS,
+        "response.shell_call_command.added": Role.BEGINS,
+        **{
+            name: Role.ADDS if name.endswith(".delta") else Role.SAYS_WHOLE
+            for table in PARTS.values()
+            for steps in table.values()
+            for name in steps
+            if name.endswith((".delta", ".done")) and name not in (PART_DONE, SUMMARY_DONE)
+        },
+    }
+)
+"""What each event of a part does to it."""
+
+_CONTENT_BROKEN: Final[Mapping[Role, Mapping[State, str]]] = MappingProxyType(
+    {
+        Role.BEGINS: dict.fromkeys((OPEN, VALUE_DONE, CLOSED), "R092"),
+        Role.ADDS: {ABSENT: "R093", VALUE_DONE: "R094", CLOSED: "R094"},
+        Role.SAYS_WHOLE: {ABSENT: "R093", VALUE_DONE: "R095", CLOSED: "R095"},
+        Role.ENDS: {ABSENT: "R097", OPEN: "R096", CLOSED: "R098"},
+        Role.REMARKS: {ABSENT: "R115", CLOSED: "R115"},
     }
 )
 _OTHERS_BROKEN: Final = MappingProxyType({"summary_text": "R127", "command": "R157", "command output": "R158"})
 
 
-def broken_in_part(part_type: str, state: State) -> str:
-    """Return the rules of which an event breaks one that the table of a part refuses in *state*."""
-    return _OTHERS_BROKEN.get(part_type) or _CONTENT_BROKEN[state]
+def broken_in_part(part_type: str, state: State, name: EventName) -> str:
+    """Return the rule that an event breaks which the table of a part refuses in *state*."""
+    name = OPEN_REASONING_NAMES.get(name, name)
+    if not any(name in steps for steps in PARTS[part_type].values()):
+        return "R115" if ROLES[name] is Role.REMARKS else "R099"
+    if state == ABSENT and part_type == "reasoning_text" and ROLES[name] in (Role.ADDS, Role.SAYS_WHOLE):
+        return "R132"
+    return _OTHERS_BROKEN.get(part_type) or _CONTENT_BROKEN[ROLES[name]][state]
 
 
 OPEN_REASONING_NAMES: Final[Mapping[EventName, EventName]] = MappingProxyType(
@@ -471,16 +508,18 @@ INPUT_ONLY: Final = frozenset({"compaction_trigger", "configuration_update", "it
 """Types that are never output items (R080)."""
 
 
-def step(table: Table, state: State, name: EventName, where: str = "", rules: str = "") -> State:
-    """Return the state after the event *name*. The caller stores it, so a refused event leaves no trace.
+def step_part(part_type: str, state: State, name: EventName, where: str) -> State:
+    """Return the state of a part after the event *name*. The caller stores it, so a refused event leaves no trace.
 
     Raises:
-        OutOfOrder: the table does not list it; *where* names the machine in the message, *rules* what it broke.
+        OutOfOrder: the table of the part does not list it; *where* names the part in the message.
     """
+    steps = PARTS[part_type][state]
     try:
-        return table[state][name]
+        return steps[name]
     except KeyError:
-        raise OutOfOrder(name, f"{where} {state}".lstrip(), tuple(table[state]), rules) from None
+        broken = broken_in_part(part_type, state, name)
+        raise OutOfOrder(name, f"{where} {state}", tuple(steps), broken) from None
 
 
 def broken_in_item(grammar: Grammar, state: State, name: EventName) -> str:

@@ -215,10 +215,7 @@ class OrderGuard:
             raise OutOfOrder(name, str(item), known or item.grammar.steps.get(item.state, ()), rules)
         part = item.parts.get(key)
         before = part.state if part is not None else lifecycle.ABSENT
-        rules = lifecycle.broken_in_part(part_type, before)
-        state = lifecycle.step(
-            lifecycle.PARTS[part_type], before, name, f"{part_type} {index} of {item.item_id}", rules
-        )
+        state = lifecycle.step_part(part_type, before, name, f"{part_type} {index} of {item.item_id}")
         if part is None:
             count = item.counts.get(member, 0)
             if index != count:

@@ -66,8 +66,7 @@ class PartBuilder:
     def _step(self, name: str) -> str:
         if self._state == lifecycle.ABSENT:
             self._item._check_takes_parts(name)
-        rules = lifecycle.broken_in_part(self.part_type, self._state)
-        return lifecycle.step(lifecycle.PARTS[self.part_type], self._state, name, str(self), rules)
+        return lifecycle.step_part(self.part_type, self._state, name, str(self))
 
     def __str__(self) -> str:
         return f"{self.part_type} {'' if self._index < 0 else f'{self._index} '}of {self._item_id}"
