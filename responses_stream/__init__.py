@@ -1,7 +1,7 @@
 """Speak the Responses protocol: build its event streams, judge them, read them, and serve them.
 
-The public names stand here. What runs a server is loaded when it is first asked for, so that a user who only builds or
-reads streams pays for nothing else.
+The public names stand here. What runs a server is loaded when it is first asked for, so that a user who only builds,
+reads or judges streams pays for nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from responses_stream.builders.events import flatten as flatten
     from responses_stream.builders.stream import ResponseEventStream as ResponseEventStream
     from responses_stream.builders.text_response import TextResponse as TextResponse
+    from responses_stream.checking.report import CheckReport as CheckReport
+    from responses_stream.checking.runs import check_handler as check_handler
+    from responses_stream.checking.runs import check_handler_async as check_handler_async
     from responses_stream.errors import DecodeError as DecodeError
     from responses_stream.errors import InvalidType as InvalidType
     from responses_stream.errors import InvalidValue as InvalidValue
@@ -33,12 +36,18 @@ if TYPE_CHECKING:
     from responses_stream.protocol.request import CreateResponse as CreateResponse
     from responses_stream.protocol.response import ResponseObject as ResponseObject
     from responses_stream.protocol.response import ResponseUsage as ResponseUsage
+    from responses_stream.validation.report import Report as Report
+    from responses_stream.validation.report import Violation as Violation
+    from responses_stream.validation.validator import EventValidator as EventValidator
+    from responses_stream.validation.whole import validate_events as validate_events
 
 _HOMES: Final = {
     "Accumulator": "accumulator",
     "AsyncEvents": "builders.events",
+    "CheckReport": "checking.report",
     "CreateResponse": "protocol.request",
     "DecodeError": "errors",
+    "EventValidator": "validation.validator",
     "Events": "builders.events",
     "HttpReply": "hosting.http",
     "HttpRequest": "hosting.http",
@@ -46,6 +55,7 @@ _HOMES: Final = {
     "InvalidValue": "errors",
     "OrderGuard": "order",
     "OutOfOrder": "errors",
+    "Report": "validation.report",
     "ResponseContext": "hosting.context",
     "ResponseEventStream": "builders.stream",
     "ResponseObject": "protocol.response",
@@ -54,15 +64,21 @@ _HOMES: Final = {
     "ResponsesServerOptions": "hosting.options",
     "ResponsesStreamError": "errors",
     "TextResponse": "builders.text_response",
+    "Violation": "validation.report",
     "accumulate": "accumulator",
+    "check_handler": "checking.runs",
+    "check_handler_async": "checking.runs",
     "flatten": "builders.events",
+    "validate_events": "validation.whole",
 }
 
 __all__ = [
     "Accumulator",
     "AsyncEvents",
+    "CheckReport",
     "CreateResponse",
     "DecodeError",
+    "EventValidator",
     "Events",
     "HttpReply",
     "HttpRequest",
@@ -70,6 +86,7 @@ __all__ = [
     "InvalidValue",
     "OrderGuard",
     "OutOfOrder",
+    "Report",
     "ResponseContext",
     "ResponseEventStream",
     "ResponseObject",
@@ -78,9 +95,13 @@ __all__ = [
     "ResponsesServerOptions",
     "ResponsesStreamError",
     "TextResponse",
+    "Violation",
     "__version__",
     "accumulate",
+    "check_handler",
+    "check_handler_async",
     "flatten",
+    "validate_events",
 ]
 
 

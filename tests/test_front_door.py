@@ -20,6 +20,7 @@ events.append(stream.emit_completed(usage={"input_tokens": 1, "output_tokens": 1
 from responses_stream.sse import encode_event
 assert b"".join(map(encode_event, events)).endswith(b"}\\n\\n")
 assert responses_stream.accumulate(events).output_text == "Hello"
+assert responses_stream.validate_events(events).ok
 print(*sys.modules)
 """
 
@@ -29,7 +30,7 @@ def loaded_by(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_building_and_reading_load_no_server_and_no_loop() -> None:
+def test_building_reading_and_judging_load_no_server_and_no_loop() -> None:
     assert not loaded_by(BUILD) & HEAVY
 
 

@@ -66,6 +66,7 @@ def run(_chosen: argparse.Namespace) -> int:
 def _show(client: openai.OpenAI) -> bool:
     from responses_stream.accumulator import Accumulator
     from responses_stream.protocol.codec import decode_event, to_builtins
+    from responses_stream.validation.validator import EventValidator
 
     tool: FunctionToolParam = {
         "type": "function",
@@ -81,16 +82,18 @@ def _show(client: openai.OpenAI) -> bool:
     }
 
     print("client.responses.create(stream=True), event by event:")
-    accumulator = Accumulator()
+    accumulator, validator = Accumulator(), EventValidator(request={"model": "tutor", "input": QUESTION})
     ended: dict[str, Any] = {}
     with client.responses.create(model="tutor", input=QUESTION, tools=[tool], stream=True) as events:
         for event in events:
             plain = event.to_dict(mode="json")
+            validator.feed(plain)
             print(f"  {plain['sequence_number']:>3}  {plain['type']:<42} {gist(plain)}".rstrip())
             if plain["type"] == "response.completed":
                 ended = dict(_mapping(plain["response"]))
             else:
                 accumulator.feed(decode_event(plain))
+    validator.finish()
     # The fold is made without the terminal event, which would say it all.
     folded = {**ended, "output": to_builtins(accumulator.response)["output"] if accumulator.response else None}
 
@@ -109,11 +112,12 @@ def _show(client: openai.OpenAI) -> bool:
         "helper": comparable(helped.to_dict(mode="json")),
         "JSON": comparable(answered.to_dict(mode="json")),
     }
+    print(f"responses_stream.validate_events, the verdict:\n  {validator.report}")
     differing = [name for name, way in ways.items() if way != ways["stream"]]
     agreed = bool(ended) and not differing
     against = ", ".join(differing) or "nothing was completed"
     print("\nstream, fold and JSON agree" if agreed else f"\nstream, fold and JSON do not agree: {against}")
-    return agreed
+    return agreed and validator.report.ok
 
 
 def gist(event: Mapping[str, object]) -> str:

@@ -12,12 +12,24 @@ from typing import Protocol, TypeAlias
 
 import attrs
 
+from responses_stream.errors import ResponsesStreamError
+
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 """Pairs of a lower-cased name and a value, in the order of the wire; a name may come more than once."""
 
 
+class CutShort(ResponsesStreamError):
+    """Raised by the body of a reply that cannot be brought to its end.
+
+    A transport ends the connection, so that the client can tell, and logs nothing: who raises this has told why.
+    """
+
+
 class ByteStream(Protocol):
-    """A reply's body that is made while it is sent, piece by piece; every async generator of bytes is one."""
+    """A reply's body that is made while it is sent, piece by piece; every async generator of bytes is one.
+
+    A transport sends each piece before it asks for the next.
+    """
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -36,6 +48,8 @@ class HttpRequest:
         query: what stands behind the ``?``, as it came; empty where there is none.
         headers: names in lower case.
         body: all of it, or its pieces as they come in. The engine reads no more of it than its limit allows.
+        target: path and query as they stand in the request line, nothing decoded; empty where the server keeps it to
+            itself. For engines that pass requests on.
     """
 
     method: str
@@ -43,6 +57,7 @@ class HttpRequest:
     query: str = ""
     headers: Headers = ()
     body: bytes | AsyncIterable[bytes] = b""
+    target: str = ""
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, given in lower case, or None."""

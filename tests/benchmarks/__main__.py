@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import deltas, imports
+from tests.benchmarks import deltas, imports, validating
 
 
 def main() -> int:
     broken = 0
-    for module in (deltas, imports):
+    for module in (deltas, imports, validating):
         for promise in module.promises():
             print(promise, flush=True)
             broken += not promise.kept

@@ -14,7 +14,7 @@ import anyio
 import attrs
 import pytest
 
-from responses_stream.hosting.http import HttpReply, HttpRequest
+from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest
 from responses_transports import h11_connection
 from responses_transports.h11_server import serve_async
 
@@ -91,6 +91,14 @@ async def test_a_request_arrives_as_plain_data_and_its_reply_goes_out() -> None:
     assert [value for name, value in asked.headers if name == "x-two"] == ["1", "2"]
     assert asked.header("x-two") == "1"
     assert asked.header("x-three") is None
+    assert asked.target == "/a%20b?c=d&c=%20"
+
+
+async def test_a_reply_that_was_made_elsewhere_keeps_its_date_and_its_letters() -> None:
+    made = HttpReply(200, (("date", "then"), ("x-latin", "caf\xe9"), ("content-length", "0")), b"")
+    async with talking(lambda _: _ready(made)) as (wire, _):
+        await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await wire.more()).split(b"\r\n")[1:4] == [b"date: then", b"x-latin: caf\xe9", b"content-length: 0"]
 
 
 @pytest.mark.parametrize(
@@ -385,6 +393,22 @@ async def test_a_body_that_fails_cuts_the_connection_and_not_the_server(caplog: 
             await wire.send(posted(b"fine"))
             assert (await wire.answer("POST")).body == b"fine"
     assert "the secret" in caplog.text
+
+
+async def test_a_body_that_is_cut_short_cuts_the_connection_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    async def cut() -> AsyncGenerator[bytes, None]:
+        yield b"some"
+        raise CutShort("what it was made of broke off")
+
+    async def half(_: HttpRequest) -> HttpReply:
+        return HttpReply(200, (), cut())
+
+    async with talking(half) as (wire, _):
+        await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        reader = await wire.begin()
+        assert await reader.piece() == b"some"
+        assert await wire.is_closed()
+    assert not caplog.records
 
 
 async def test_a_body_that_nobody_wants_is_read_past() -> None:

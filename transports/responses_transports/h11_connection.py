@@ -19,7 +19,7 @@ import h11
 from anyio.abc import ByteStream
 
 from responses_stream.hosting.errors import HttpError, bad_http, internal_error
-from responses_stream.hosting.http import Engine, HttpReply, HttpRequest
+from responses_stream.hosting.http import CutShort, Engine, Headers, HttpReply, HttpRequest
 from responses_stream.hosting.request_ids import request_id_of
 
 IDLE_SECONDS: Final = 75.0
@@ -135,7 +135,7 @@ class Connection:
             await self._refuse(bad_http(error.error_status_hint))
         except HttpError as error:
             await self._refuse(error)
-        except _GONE:
+        except (CutShort, *_GONE):
             pass
 
     async def _watch(self, answering: anyio.CancelScope) -> None:
@@ -172,7 +172,7 @@ class Connection:
             raise _ClientGone from None
 
     async def _send(self, reply: HttpReply, bare: bool) -> None:
-        head = h11.Response(status_code=reply.status, headers=[*reply.headers, ("date", formatdate(usegmt=True))])
+        head = h11.Response(status_code=reply.status, headers=_headers(reply))
         if isinstance(reply.body, bytes):
             data = [] if bare else [h11.Data(data=reply.body)]
             await self._write(head, *data, h11.EndOfMessage())
@@ -214,11 +214,17 @@ def _too_slow() -> HttpError:
     return HttpError(408, "request_timeout", "The request took too long to come.")
 
 
+def _headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:
+    # A reply that was made elsewhere has its date.
+    date: Headers = () if reply.header("date") else (("date", formatdate(usegmt=True)),)
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in (*reply.headers, *date)]
+
+
 def _request(asked: h11.Request, body: bytes | AsyncGenerator[bytes, None]) -> HttpRequest:
     target = asked.target.decode("ascii")
     if not target.startswith(("/", "*")):  # a proxy's form, the whole URL; of a path, urlsplit would take // for a host
         whole = urlsplit(target)
-        target = f"{whole.path or '/'}?{whole.query}"
+        target = f"{whole.path or '/'}?{whole.query}".removesuffix("?")
     path, _, query = target.partition("?")
     return HttpRequest(
         method=asked.method.decode("ascii"),
@@ -226,4 +232,5 @@ def _request(asked: h11.Request, body: bytes | AsyncGenerator[bytes, None]) -> H
         query=query,
         headers=tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in asked.headers),
         body=body,
+        target=target,
     )

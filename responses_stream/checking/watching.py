@@ -1,0 +1,166 @@
+"""What a handler says, heard before the engine mends it.
+
+The engine checks each event of a handler and turns a broken order into `response.failed`. That is good for clients and
+tells the author little. So the check stands between the two: where `Handler.deliver` has taken apart what the handler
+yields, whatever form it has, and the engine has not yet looked at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final, cast
+
+import anyio
+import attrs
+import msgspec
+
+from responses_stream import lifecycle
+from responses_stream.errors import InvalidValue, ResponsesStreamError
+from responses_stream.hosting.cancellation import CancellationSignal
+from responses_stream.hosting.context import ResponseContext
+from responses_stream.hosting.handlers import Handler, Say
+from responses_stream.hosting.server import ResponsesServer, _no_handler
+from responses_stream.protocol.base import Event, UnknownEvent
+from responses_stream.protocol.codec import to_builtins
+from responses_stream.protocol.request import CreateResponse
+from responses_stream.validation import EventValidator
+from responses_stream.validation.report import Violation
+
+MOST_EVENTS: Final = 500_000
+"""How many events a handler may say. The longest input of the probes has a fifth of that in characters."""
+
+
+class NobodyListens(ResponsesStreamError):
+    """Stops a handler that goes on when the check does not: nothing else ends one that never waits."""
+
+
+@attrs.define(eq=False)
+class Heard:
+    """One run of a handler.
+
+    Attributes:
+        validator: judges the events as they come.
+        events: what the handler said, numbered as the engine numbers it.
+        violations: what is wrong with it so far.
+        refused: why the engine did not take the last event, where it did not.
+        raised: what the handler raised, `SystemExit` for one.
+        stopped: the cancellation that ended it; its traceback shows where the handler was waiting.
+        started: whether the engine came so far as to call the handler.
+        ended: set when the handler has come to its end.
+        closed: whether the check goes on without it. May be set from another thread.
+    """
+
+    validator: EventValidator
+    events: list[Event | UnknownEvent] = attrs.field(init=False, factory=list)
+    violations: list[Violation] = attrs.field(init=False, factory=list)
+    refused: Exception | None = attrs.field(init=False, default=None)
+    raised: BaseException | None = attrs.field(init=False, default=None)
+    stopped: BaseException | None = attrs.field(init=False, default=None)
+    started: bool = attrs.field(init=False, default=False)
+    ended: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    closed: bool = attrs.field(init=False, default=False)
+
+    def hear(self, event: Event | UnknownEvent) -> None:
+        """Judge an event at once: what the handler goes on to change in it was not said then.
+
+        Raises:
+            NobodyListens: the check goes on without this run, or it has heard enough.
+        """
+        if self.closed:
+            raise NobodyListens("the check has gone on")
+        if len(self.events) >= MOST_EVENTS:
+            raise NobodyListens(f"it said {MOST_EVENTS} events, and did not end")
+        # The number is the engine's to give, so a handler may leave it wrong (decision 3).
+        event = msgspec.structs.replace(event, sequence_number=len(self.events))
+        self.events.append(event)
+        try:
+            plain = to_builtins(event)
+        except (InvalidValue, TypeError):  # it is no JSON; the engine refuses it next, and says so
+            return
+        self.violations += self.validator.feed(plain)
+
+    @property
+    def broke_off(self) -> bool:
+        """Whether the handler did not come to the end that it meant."""
+        broken = (self.refused, self.raised, self.stopped)
+        return not self.ended.is_set() or any(error is not None for error in broken)
+
+    @property
+    def told_all(self) -> bool:
+        """Whether the handler said a terminal event, so that there is nothing left for the engine to add."""
+        return self.refused is None and any(event.type in lifecycle.TERMINAL for event in self.events)
+
+
+class Watched:
+    """A handler under watch; for the engine it is the handler."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._next: Heard | None = None
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        return self._handler.name
+
+    def listen(self, heard: Heard) -> None:
+        """Note the next run in *heard*."""
+        self._next = heard
+
+    async def deliver(
+        self,
+        request: CreateResponse,
+        context: ResponseContext,
+        signal: CancellationSignal,
+        say: Say,
+        threads: anyio.CapacityLimiter,
+    ) -> None:
+        """Run the handler as the engine would, and note what comes of it."""
+        # Kept here: a run that nobody waits for any more must not speak into the next one.
+        heard, self._next = self._next, None
+        if heard is None:
+            await self._handler.deliver(request, context, signal, say, threads)
+            return
+
+        async def overheard(event: Event | UnknownEvent) -> None:
+            heard.hear(event)
+            try:
+                await say(event)
+            except Exception as error:
+                heard.refused = error
+                raise
+
+        heard.started = True
+        try:
+            await self._handler.deliver(request, context, signal, overheard, threads)
+        except Exception as error:
+            if error is not heard.refused and not heard.closed:
+                heard.raised = error
+            raise
+        except SystemExit as error:
+            heard.raised = error
+            # It would end a server, as it means to. It is not to end the check.
+            raise RuntimeError("the handler raised SystemExit") from None
+        except BaseException as error:
+            heard.stopped = error
+            raise
+        finally:
+            heard.ended.set()
+
+
+@contextmanager
+def watching(server: ResponsesServer) -> Iterator[Watched]:
+    """Put the handler of *server* under watch while the context is open."""
+    before = server._handler
+    watched = Watched(before)
+    server._handler = cast("Handler", watched)
+    try:
+        yield watched
+    finally:
+        server._handler = before
+
+
+def has_handler(server: ResponsesServer) -> bool:
+    """Tell whether somebody registered a handler with *server*."""
+    return server._handler._function is not _no_handler
