@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
 from responses_stream import lifecycle
-from responses_stream.errors import DecodeError
+from responses_stream.errors import DecodeError, Problem
 from responses_stream.protocol.codec import decode_as, to_builtins
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.validation.differences import difference, remembered, shown
 from responses_stream.validation.findings import Findings
-from responses_stream.validation.structure import index_of, word_of
+from responses_stream.validation.structure import index_of, misfits, word_of
 
 _EARLY: Final = frozenset({lifecycle.CREATED, lifecycle.QUEUED, lifecycle.IN_PROGRESS})
 # request-response.md section 3.2; None stands for the first copy.
@@ -147,18 +147,14 @@ class Copies:
                 del kept[member]
         if not kept:
             return set()
-        odd = set()
-        try:
-            # The id and the output have to be there to be read at all.
-            decode_as({"id": "", "output": [], **kept}, ResponseObject, strict=True)
-        except DecodeError as error:
-            for problem in error.problems:
-                member = _TOP.split(problem.path[2:], maxsplit=1)[0]
-                if member not in odd:
-                    odd.add(member)
-                    # A member that a service writes its own way, it writes so in every copy.
-                    expected = problem.message.partition("expected ")[2].partition(", got ")[0]
-                    findings.say("R015", f"$.response{problem.path[1:]}", problem.message, expected, once=member)
+        odd: set[str] = set()
+        for problem in misfits(kept, _misfits_of_response):
+            member = _TOP.split(problem.path[2:], maxsplit=1)[0]
+            if member not in odd:
+                odd.add(member)
+                # A member that a service writes its own way, it writes so in every copy.
+                expected = problem.message.partition("expected ")[2].partition(", got ")[0]
+                findings.say("R015", f"$.response{problem.path[1:]}", problem.message, expected, once=member)
         self._read = {**known, **{member: value for member, value in kept.items() if member not in odd}}
         return odd
 
@@ -307,6 +303,15 @@ class Copies:
         total = usage["input_tokens"] + usage["output_tokens"]
         if usage["total_tokens"] != total:
             findings.say("R057", f"{path}.total_tokens", f"is {usage['total_tokens']}", f"{total}, the sum")
+
+
+def _misfits_of_response(response: Mapping[str, Any]) -> Sequence[Problem]:
+    try:
+        # The id and the output have to be there to be read at all.
+        decode_as({"id": "", "output": [], **response}, ResponseObject, strict=True)
+    except DecodeError as error:
+        return error.problems or (Problem("$", error.reason),)
+    return ()
 
 
 def _is_number(value: Any) -> bool:

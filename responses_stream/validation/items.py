@@ -55,6 +55,8 @@ _EMPTY_AT_FIRST: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxy
         "shell_call_output": (("output",),),
     }
 )
+# R150 and R151 say of each state that it comes once; of others, services repeat the first (R146).
+_EACH_ONCE: Final = frozenset({"file_search_call", "web_search_call"})
 _LATE_BEGIN: Final = frozenset({"shell_call_output"})
 
 
@@ -208,7 +210,7 @@ class OpenItem:
             pass
         elif value and self.value is not None:
             self._refuse("R140", "$.type", f"{name} after the done value", self._allowed())
-        elif name.endswith(".in_progress") and name in self._steps_seen:
+        elif name.endswith(".in_progress") and name in self._steps_seen and self.type not in _EACH_ONCE:
             self._refuse("R146", "$.type", f"a second {name}", self._allowed())
         elif name.endswith(".partial_image") and self.state.startswith("generating"):
             most = f"at most {lifecycle.MOST_PARTIAL_IMAGES} partial images"

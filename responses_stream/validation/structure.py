@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -128,8 +128,8 @@ def judge_error(event: Mapping[str, Any], odd: Collection[str], findings: Findin
     elif profile == "azure" and (whole or nested is not None):
         findings.say("R170", "$", "the nested shape", "the flat shape alone")
     elif not odd and isinstance(nested, Mapping):
-        for member in event.keys() & {"message", "code", "param"}:
-            if nested.get(member) != event[member]:
+        for member in ("message", "code", "param"):
+            if member in event and nested.get(member) != event[member]:
                 seen = f"{shown(event.get(member))} flat, {shown(nested.get(member))} nested"
                 findings.say("R170", f"$.{member}", seen, "one and the same")
                 break
@@ -142,12 +142,36 @@ def _problems(event: dict[str, Any], name: str, lenient: bool) -> list[Problem]:
     elsewhere = _ELSEWHERE | _IN_ERRORS if name == "error" else _ELSEWHERE
     if lenient:
         elsewhere |= _LOOSE_ERRORS
+    found = misfits(event, _misfits_of_event)
+    return [one for one in found if not (one.path in elsewhere or one.path.endswith(".annotations"))]
+
+
+def misfits(data: Mapping[str, Any], read: Callable[[Mapping[str, Any]], Sequence[Problem]]) -> list[Problem]:
+    """Return the problems that reading *data* meets, but for nulls that may as well be absent (R181)."""
+    found = read(data)
+    nulls = {problem.path for problem in found if problem.message.endswith("got null")}
+    if not nulls:
+        return list(found)
+    missed = {problem.path for problem in read(_without(data, "$", nulls))}
+    return [problem for problem in found if problem.path not in nulls or problem.path in missed]
+
+
+def _misfits_of_event(event: Mapping[str, Any]) -> Sequence[Problem]:
     try:
         decode_event(event, strict=True, number=0)
     except DecodeError as error:
-        found = error.problems or (Problem("$", error.reason),)
-        return [one for one in found if not (one.path in elsewhere or one.path.endswith(".annotations"))]
-    return []
+        return error.problems or (Problem("$", error.reason),)
+    return ()
+
+
+def _without(data: Any, path: str, paths: Collection[str]) -> Any:
+    """Return *data* without the members at *paths*."""
+    if isinstance(data, dict):
+        members = {f"{path}.{key}": (key, value) for key, value in data.items()}
+        return {key: _without(value, at, paths) for at, (key, value) in members.items() if at not in paths}
+    if isinstance(data, list):
+        return [_without(element, f"{path}[{at}]", paths) for at, element in enumerate(data)]
+    return data
 
 
 def is_misnamed(event: Mapping[str, Any], name: str, problems: Collection[Problem]) -> bool:

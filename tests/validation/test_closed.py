@@ -48,7 +48,9 @@ def test_every_event_of_the_base_streams_fits_its_twin() -> None:
         assert event["type"] in LIFECYCLE or fits(event, event["type"]) is not untyped, event
 
 
-ANYTHING: st.SearchStrategy[Any] = st.sampled_from([None, True, 0, -1, 1.5, "", "text", [], [{}], {}, {"type": "acme:a"}, {"type": "message"}])
+ANYTHING: st.SearchStrategy[Any] = st.sampled_from(
+    [None, True, 0, -1, 1.5, "", "text", [], [{}], {}, {"type": "acme:a"}, {"type": "message"}]
+)
 
 
 @settings(max_examples=500, deadline=None)
