@@ -32,6 +32,12 @@ class StreamOptions(Wire, frozen=True):
     include_obfuscation: bool | None | UnsetType = UNSET
 
 
+class BackgroundOptions(Wire, frozen=True):
+    """How a background run may be put off: *completion_window* is ``soonest`` or a number of hours (openai 3.54)."""
+
+    completion_window: str | None | UnsetType = UNSET
+
+
 class ContextManagement(Wire, frozen=True):
     """When the context is compacted, in tokens."""
 
@@ -54,6 +60,7 @@ class CreateResponse(Wire, frozen=True):
     stream: bool | None | UnsetType = UNSET
     stream_options: StreamOptions | None | UnsetType = UNSET
     background: bool | None | UnsetType = UNSET
+    background_options: BackgroundOptions | None | UnsetType = UNSET
     store: bool | None | UnsetType = UNSET
     include: list[str] | None | UnsetType = UNSET
     text: ResponseTextConfig | None | UnsetType = UNSET

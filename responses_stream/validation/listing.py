@@ -58,8 +58,10 @@ class Listing:
             except DocumentError as error:
                 self.too_large = self.too_large or isinstance(error, DocumentTooLarge)
                 if error.line != self._torn:
-                    findings.line, findings.offset = error.line, error.offset
-                    findings.say("R001", "$", error.reason, "one JSON object")
+                    if not self._torn or error.line > self._torn + 1:
+                        # Line after line that is no JSON is one thing that is wrong.
+                        findings.line, findings.offset = error.line, error.offset
+                        findings.say("R001", "$", error.reason, "one JSON object")
                     yield UNREADABLE
                 self._torn = error.line
                 continue

@@ -94,6 +94,7 @@ ECHOED: Final[dict[str, Any]] = {
 NOT_ECHOED: Final = {
     *("input", "stream", "stream_options", "include", "context_management", "structured_inputs", "response_id"),
     *("conversation", "tools"),  # in another form
+    "background_options",  # of openai 3.54, whose responses do not show it
 }
 
 

@@ -52,6 +52,7 @@ BODIES: Final[dict[str, tuple[type[Wire], str]]] = {
         CreateResponse,
         "model input instructions previous_response_id conversation.id tools tool_choice parallel_tool_calls"
         " max_tool_calls stream stream_options.include_obfuscation background store include text.format text.verbosity"
+        " background_options.completion_window"
         " reasoning.effort temperature top_p presence_penalty frequency_penalty top_logprobs max_output_tokens"
         " truncation metadata service_tier safety_identifier prompt_cache_key prompt_cache_retention"
         " prompt_cache_options prompt.id prompt.version prompt.variables context_management[].type"

@@ -98,7 +98,8 @@ def test_junk_within_a_stream_is_no_exception(at: int, junk: bytes) -> None:
     text = b"".join(FRAMES)
     for damaged in (text[:at] + junk + text[at:], text[:at] + text[at + len(junk) :]):
         report = validate_events(damaged)
-        assert report.events <= len(FRAMES) + len(junk)
+        # Where it looks like JSON now, each line is one thing that cannot be read.
+        assert report.events <= damaged.count(b"\n") + len(junk) + 1
         assert len(report.violations) < 10
 
 
