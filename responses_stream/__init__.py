@@ -27,15 +27,39 @@ if TYPE_CHECKING:
     from responses_stream.errors import InvalidValue as InvalidValue
     from responses_stream.errors import OutOfOrder as OutOfOrder
     from responses_stream.errors import ResponsesStreamError as ResponsesStreamError
+    from responses_stream.hosting.cancellation import CancellationSignal as CancellationSignal
+    from responses_stream.hosting.cancellation import Cause as Cause
     from responses_stream.hosting.context import ResponseContext as ResponseContext
+    from responses_stream.hosting.context import SyncResponseContext as SyncResponseContext
+    from responses_stream.hosting.errors import HttpError as HttpError
     from responses_stream.hosting.http import HttpReply as HttpReply
     from responses_stream.hosting.http import HttpRequest as HttpRequest
+    from responses_stream.hosting.identity import Identity as Identity
     from responses_stream.hosting.options import ResponsesServerOptions as ResponsesServerOptions
     from responses_stream.hosting.server import ResponsesServer as ResponsesServer
+    from responses_stream.hosting.settings import BadOption as BadOption
+    from responses_stream.hosting.settings import load_options as load_options
     from responses_stream.order import OrderGuard as OrderGuard
+    from responses_stream.protocol.conversions import get_content_expanded as get_content_expanded
+    from responses_stream.protocol.conversions import get_conversation_expanded as get_conversation_expanded
+    from responses_stream.protocol.conversions import get_conversation_id as get_conversation_id
+    from responses_stream.protocol.conversions import get_input_expanded as get_input_expanded
+    from responses_stream.protocol.conversions import get_instruction_items as get_instruction_items
+    from responses_stream.protocol.conversions import get_output_item_id as get_output_item_id
+    from responses_stream.protocol.conversions import get_tool_choice_expanded as get_tool_choice_expanded
+    from responses_stream.protocol.conversions import to_item as to_item
+    from responses_stream.protocol.conversions import to_output_item as to_output_item
+    from responses_stream.protocol.data_urls import decode_bytes as decode_bytes
+    from responses_stream.protocol.data_urls import get_media_type as get_media_type
+    from responses_stream.protocol.data_urls import is_data_url as is_data_url
+    from responses_stream.protocol.data_urls import try_decode_bytes as try_decode_bytes
+    from responses_stream.protocol.request import CompactResponse as CompactResponse
     from responses_stream.protocol.request import CreateResponse as CreateResponse
     from responses_stream.protocol.response import ResponseObject as ResponseObject
     from responses_stream.protocol.response import ResponseUsage as ResponseUsage
+    from responses_stream.stores.base import ResponseStore as ResponseStore
+    from responses_stream.stores.memory import MemoryStore as MemoryStore
+    from responses_stream.stores.sqlite import SqliteStore as SqliteStore
     from responses_stream.validation.report import Report as Report
     from responses_stream.validation.report import Violation as Violation
     from responses_stream.validation.validator import EventValidator as EventValidator
@@ -44,63 +68,111 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Accumulator": "accumulator",
     "AsyncEvents": "builders.events",
+    "BadOption": "hosting.settings",
+    "CancellationSignal": "hosting.cancellation",
+    "Cause": "hosting.cancellation",
     "CheckReport": "checking.report",
+    "CompactResponse": "protocol.request",
     "CreateResponse": "protocol.request",
     "DecodeError": "errors",
     "EventValidator": "validation.validator",
     "Events": "builders.events",
+    "HttpError": "hosting.errors",
     "HttpReply": "hosting.http",
     "HttpRequest": "hosting.http",
+    "Identity": "hosting.identity",
     "InvalidType": "errors",
     "InvalidValue": "errors",
+    "MemoryStore": "stores.memory",
     "OrderGuard": "order",
     "OutOfOrder": "errors",
     "Report": "validation.report",
     "ResponseContext": "hosting.context",
     "ResponseEventStream": "builders.stream",
     "ResponseObject": "protocol.response",
+    "ResponseStore": "stores.base",
     "ResponseUsage": "protocol.response",
     "ResponsesServer": "hosting.server",
     "ResponsesServerOptions": "hosting.options",
     "ResponsesStreamError": "errors",
+    "SqliteStore": "stores.sqlite",
+    "SyncResponseContext": "hosting.context",
     "TextResponse": "builders.text_response",
     "Violation": "validation.report",
     "accumulate": "accumulator",
     "check_handler": "checking.runs",
     "check_handler_async": "checking.runs",
+    "decode_bytes": "protocol.data_urls",
     "flatten": "builders.events",
+    "get_content_expanded": "protocol.conversions",
+    "get_conversation_expanded": "protocol.conversions",
+    "get_conversation_id": "protocol.conversions",
+    "get_input_expanded": "protocol.conversions",
+    "get_instruction_items": "protocol.conversions",
+    "get_media_type": "protocol.data_urls",
+    "get_output_item_id": "protocol.conversions",
+    "get_tool_choice_expanded": "protocol.conversions",
+    "is_data_url": "protocol.data_urls",
+    "load_options": "hosting.settings",
+    "to_item": "protocol.conversions",
+    "to_output_item": "protocol.conversions",
+    "try_decode_bytes": "protocol.data_urls",
     "validate_events": "validation.whole",
 }
 
 __all__ = [
     "Accumulator",
     "AsyncEvents",
+    "BadOption",
+    "CancellationSignal",
+    "Cause",
     "CheckReport",
+    "CompactResponse",
     "CreateResponse",
     "DecodeError",
     "EventValidator",
     "Events",
+    "HttpError",
     "HttpReply",
     "HttpRequest",
+    "Identity",
     "InvalidType",
     "InvalidValue",
+    "MemoryStore",
     "OrderGuard",
     "OutOfOrder",
     "Report",
     "ResponseContext",
     "ResponseEventStream",
     "ResponseObject",
+    "ResponseStore",
     "ResponseUsage",
     "ResponsesServer",
     "ResponsesServerOptions",
     "ResponsesStreamError",
+    "SqliteStore",
+    "SyncResponseContext",
     "TextResponse",
     "Violation",
     "__version__",
     "accumulate",
     "check_handler",
     "check_handler_async",
+    "decode_bytes",
     "flatten",
+    "get_content_expanded",
+    "get_conversation_expanded",
+    "get_conversation_id",
+    "get_input_expanded",
+    "get_instruction_items",
+    "get_media_type",
+    "get_output_item_id",
+    "get_tool_choice_expanded",
+    "is_data_url",
+    "load_options",
+    "to_item",
+    "to_output_item",
+    "try_decode_bytes",
     "validate_events",
 ]
 

@@ -19,7 +19,7 @@ ADDRESS = re.compile(r"listening on (http://\S+)")
 
 @contextmanager
 def served(page: str, place: Path) -> Iterator[openai.OpenAI]:
-    [program] = PYTHON_BLOCK.findall((ROOT / page).read_text())
+    program, *_ = PYTHON_BLOCK.findall((ROOT / page).read_text())
     (place / "server.py").write_text(program)
     command = [sys.executable, "-m", "responses_stream", "serve", "server.py", "--port", "0"]
     with subprocess.Popen(command, cwd=place, stderr=subprocess.PIPE, text=True) as process:

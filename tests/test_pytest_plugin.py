@@ -268,7 +268,7 @@ def answering(content: Any, **headers: str) -> httpx.MockTransport:
     ("encoding", "packed"),
     [
         ("identity", sse(GOOD)),
-        ("gzip", gzip.compress(sse(GOOD))),
+        ("gzip", gzip.compress(sse(GOOD), mtime=0)),
         ("deflate", zlib.compress(sse(GOOD))),
     ],
 )

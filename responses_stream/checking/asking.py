@@ -1,118 +1,28 @@
-"""In which ways a handler is asked: one `Mode` for each way that the engine can answer.
+"""In which ways a handler is asked: one `Mode` for each way that the engine can answer, and for each way to be stopped.
 
 A mode says what goes into the request and how the engine is asked: by `ask`, which takes the answer to its end, or by
-a function of its own, where somebody polls, cancels or leaves.
+another function of `clients`, where somebody polls, cancels or leaves.
 """
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import anyio
 import attrs
 
-from responses_stream.accumulator import accumulate
-from responses_stream.errors import DecodeError, InvalidValue
-from responses_stream.hosting.http import HttpRequest
-from responses_stream.hosting.server import ResponsesServer
-from responses_stream.protocol.base import Event, UnknownEvent
-from responses_stream.protocol.codec import to_builtins
-from responses_stream.protocol.events import LifecycleEvent
-from responses_stream.sse import decode_events
-
-_STREAM: Final = "text/event-stream"
-
-
-@attrs.frozen(slots=False)
-class Answer:
-    """What a client got, read once.
-
-    Attributes:
-        status: the HTTP status.
-        content_type: the media type, without its parameters.
-        body: all of it.
-    """
-
-    status: int
-    content_type: str
-    body: bytes
-
-    @property
-    def is_stream(self) -> bool:
-        """Whether the body is an event stream."""
-        return self.content_type == _STREAM
-
-    @functools.cached_property
-    def events(self) -> list[Event | UnknownEvent]:
-        """The events of a stream; none where it cannot be read, which its validation tells."""
-        try:
-            return list(decode_events(self.body, number_missing=True)) if self.is_stream else []
-        except DecodeError:
-            return []
-
-    @functools.cached_property
-    def response(self) -> dict[str, Any] | None:
-        """The response that the answer tells of, as plain data; None where it tells of none."""
-        if self.status != 200:
-            return None
-        return folded(self.events) if self.is_stream else self._json
-
-    @property
-    def error(self) -> dict[str, Any]:
-        """The error in the body of an answer that is one."""
-        found = (self._json or {}).get("error")
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def outcome(self) -> str:
-        """How it ended, for people."""
-        if self.status != 200:
-            return f"{self.status} {self.error.get('code') or ''}".rstrip()
-        status = str(self.response.get("status")) if self.response is not None else "error"
-        count = len(self.events)
-        return f"{status}, {count} event{'' if count == 1 else 's'}" if self.is_stream else status
-
-    @property
-    def _json(self) -> dict[str, Any] | None:
-        try:
-            found = json.loads(self.body)
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) else None
-
-
-def folded(events: Sequence[Event | UnknownEvent]) -> dict[str, Any] | None:
-    """Return the response that *events* tell of, as plain data; None where they tell of none."""
-    if not any(isinstance(event, LifecycleEvent) for event in events):
-        return None
-    return to_builtins(accumulate(events))
-
-
-Ask: TypeAlias = Callable[[ResponsesServer, bytes], Awaitable[Answer]]
-"""Asks an engine with the body of a request, and returns what a client would have got in the end."""
-
-
-async def ask(server: ResponsesServer, body: bytes) -> Answer:
-    """Post *body*, and read the answer to its end.
-
-    Being cancelled says that the client has gone, as it does to a transport.
-    """
-    path = f"{server.options.prefix or '/v1'}/responses"
-    headers = (("content-type", "application/json"), ("content-length", str(len(body))))
-    reply = await server.handle(HttpRequest("POST", path, headers=headers, body=body))
-    content_type = (reply.header("content-type") or "").partition(";")[0].strip()
-    if isinstance(reply.body, bytes):
-        return Answer(reply.status, content_type, reply.body)
-    try:
-        pieces = [piece async for piece in reply.body]
-    finally:
-        with anyio.CancelScope(shield=True):
-            await reply.body.aclose()
-    return Answer(reply.status, content_type, b"".join(pieces))
+from responses_stream.checking.clients import (
+    Ask,
+    ask,
+    ask_and_cancel,
+    ask_and_leave,
+    ask_and_leave_at_once,
+    ask_and_poll,
+    ask_and_replay,
+)
+from responses_stream.errors import InvalidValue
 
 
 @attrs.frozen
@@ -124,17 +34,24 @@ class Mode:
         members: what the request says.
         like: the mode that has to give the same answer, where there is one; it stands further up in the table.
         ask: how the engine is asked.
+        stops: whether the handler is told to stop in the middle.
     """
 
     name: str
     members: Mapping[str, bool]
     like: str | None = None
     ask: Ask = ask
+    stops: bool = False
 
     @property
     def streams(self) -> bool:
-        """Whether the answer is a stream."""
+        """Whether the answer is a stream. A client that leaves gets none, and looks at what became of the response."""
         return self.members["stream"]
+
+    @property
+    def background(self) -> bool:
+        """Whether the run goes on when its client has gone."""
+        return self.members.get("background", False)
 
     def request(self, members: Mapping[str, Any], model: str) -> dict[str, Any]:
         """Return the request that asks for *members* in this mode, of *model* where they name none."""
@@ -144,11 +61,20 @@ class Mode:
         return {"model": model, **kept, **self.members}
 
 
+_STREAM: Final = MappingProxyType({"stream": True, "store": True})
+_BACKGROUND: Final = MappingProxyType({"stream": False, "store": True, "background": True})
+_BACKGROUND_STREAM: Final = MappingProxyType({"stream": True, "store": True, "background": True})
+
 MODES: Final = (
     Mode("json", MappingProxyType({"stream": False, "store": True})),
-    Mode("stream", MappingProxyType({"stream": True, "store": True}), like="json"),
+    Mode("stream", _STREAM, like="json"),
     Mode("json-unstored", MappingProxyType({"stream": False, "store": False})),
     Mode("stream-unstored", MappingProxyType({"stream": True, "store": False}), like="json-unstored"),
+    Mode("background", _BACKGROUND, like="json", ask=ask_and_poll),
+    Mode("background-stream", _BACKGROUND_STREAM, like="json", ask=ask_and_replay),
+    Mode("cancelled", _BACKGROUND_STREAM, ask=ask_and_cancel, stops=True),
+    Mode("leaving", _STREAM, ask=ask_and_leave, stops=True),
+    Mode("leaving-at-once", _STREAM, ask=ask_and_leave_at_once, stops=True),
 )
 """The modes that hosting has. What comes to have more of them, comes to have more lines here."""
 

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Collection, Mapping
-from typing import Any, Final
+from typing import Any
 
 import anyio
 import attrs
 
 from responses_stream.checking import judging, places
-from responses_stream.checking.asking import Answer, Mode, body_of
+from responses_stream.checking.answers import Answer
+from responses_stream.checking.asking import Mode, body_of
+from responses_stream.checking.clients import TO_BE_CANCELLED, cancel, patience
 from responses_stream.checking.probes import Probe
 from responses_stream.checking.report import CheckedCase, Finding
 from responses_stream.checking.watching import Heard, Watched
 from responses_stream.hosting.server import ResponsesServer
 from responses_stream.validation import EventValidator, validate_events
 from responses_stream.validation.profiles import Profile
-
-TO_BE_CANCELLED: Final = 1.0
-"""How many seconds a handler has to end once it was cancelled; one that heeds it needs none."""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,7 +71,11 @@ class Checker:
     hanging: bool = attrs.field(init=False, default=False)
     _answers: dict[str, dict[str, Any]] = attrs.field(init=False, factory=dict)
     _probe: Probe | None = attrs.field(init=False, default=None)
-    _threads: set[int] = attrs.field(init=False, factory=set)
+
+    def longest(self, mode: Mode) -> float:
+        """Return how many seconds `ask` takes at most, unless something keeps the loop from running."""
+        after = patience(self.server) if mode.background else TO_BE_CANCELLED
+        return self._seconds(mode) + max(self.strictness.timeout, after)
 
     async def ask(self, probe: Probe, mode: Mode) -> Asked:
         """Ask, and wait until the handler has come to its end."""
@@ -87,11 +90,11 @@ class Checker:
         heard, answer, mode = asked.heard, asked.answer, asked.mode
         findings = [*judging.heard_findings(heard), *asked.trouble]
         if answer is not None:
-            if mode.streams and heard.started and answer.status == 200:
+            if answer.is_stream and heard.started and answer.status == 200:
                 profile, ignore = self.strictness.profile, self.strictness.ignore
                 report = validate_events(answer.body, profile, request=asked.request, ignore=ignore)
                 findings += judging.wire_findings(heard, answer, report, findings)
-            findings += judging.answer_findings(heard, answer, asked.probe, mode.streams)
+            findings += judging.answer_findings(heard, answer, asked.probe, mode)
             findings += self._compare(asked.probe, answer, mode, findings)
         outcome = "no answer" if answer is None else answer.outcome
         return _case(asked.probe, mode, asked.request, outcome, findings)
@@ -114,31 +117,38 @@ class Checker:
         """Return the answer, and what is wrong with how the handler came by it."""
         seconds = self.strictness.timeout
         answer: Answer | None = None
-        # Those of earlier cases, which may hang for ever.
-        self._threads = places.threads_in_handlers()
-        with anyio.move_on_after(seconds):
+        with anyio.move_on_after(self._seconds(mode)) as waiting:
             try:
-                answer = await mode.ask(self.server, body)
+                answer = await mode.ask(self.server, body, heard)
             except Exception as error:
                 told = traceback.format_exception(error)
                 return None, [judging.of_engine(f"the engine raised {error!r}", "".join(told).rstrip())]
         if not heard.started:
             return answer, []
-        with anyio.move_on_after(seconds if answer is not None else TO_BE_CANCELLED):
-            await heard.ended.wait()
-        self.hanging = self.hanging or not heard.ended.is_set()
-        if answer is None:
+        if waiting.cancelled_caught and mode.background:
+            await cancel(self.server, heard)
+        else:
+            with anyio.move_on_after(seconds if answer is not None else TO_BE_CANCELLED):
+                await heard.ended.wait()
+        self.hanging = self.hanging or not heard.has_finished
+        if waiting.cancelled_caught:
             return None, [judging.unanswered(heard, seconds, self._place(heard))]
+        if answer is None:
+            return None, [judging.unstopped(patience(self.server), self._place(heard))]
         if not heard.ended.is_set():
             return answer, [judging.lingering(seconds, self._place(heard))]
-        return answer, [judging.cancelled_itself(heard)] if heard.stopped is not None else []
+        cancelled_itself = heard.stopped is not None and not heard.told_to_stop
+        return answer, [judging.cancelled_itself(heard)] if cancelled_itself else []
+
+    def _seconds(self, mode: Mode) -> float:
+        """Return how long an answer may take."""
+        return self.strictness.timeout + (patience(self.server) if mode.stops else 0)
 
     def _place(self, heard: Heard) -> str:
         """Return where the handler waits: where it was cancelled, or where its thread is now."""
-        if heard.stopped is not None:
-            return places.waited_at(heard.stopped)
-        threads = places.threads_in_handlers() - self._threads
-        return "\n".join(filter(None, map(places.stuck_at, sorted(threads))))
+        if heard.stopped is not None and (where := places.waited_at(heard.stopped)):
+            return where
+        return "\n".join(filter(None, map(places.stuck_at, places.threads_of(heard.response_id))))
 
     def _compare(self, probe: Probe, answer: Answer, mode: Mode, findings: list[Finding]) -> list[Finding]:
         """Compare the answer with that of another mode, unless one of the two is wrong anyway."""

@@ -11,21 +11,28 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from responses_stream.checking.asking import Answer, folded
+from responses_stream.checking.answers import Answer, folded
+from responses_stream.checking.asking import Mode
 from responses_stream.checking.places import traceback_of
 from responses_stream.checking.probes import OWN, Probe
 from responses_stream.checking.report import Finding
 from responses_stream.checking.watching import Heard, NobodyListens
-from responses_stream.errors import InvalidType, InvalidValue, OutOfOrder
+from responses_stream.errors import DecodeError, InvalidType, InvalidValue, OutOfOrder
 from responses_stream.excerpts import excerpt
 from responses_stream.validation import RULES, Report, Rule
 from responses_stream.validation.differences import difference
 
-NOT_COMPARED: Final = frozenset({"id", "item_id", "call_id", "created_at", "completed_at"})
-"""The members that differ from one response to the next."""
+NOT_COMPARED: Final = frozenset(
+    {"id", "item_id", "call_id", "response_id", "agent_session_id", "created_at", "completed_at", "background"}
+)
+"""The members that differ from one response to the next, or from one mode to the other."""
+
+_STAMPED: Final = frozenset({"response_id", "agent_session_id", "agent_reference", "conversation"})
+"""The members that the engine writes, whatever the handler says."""
 
 _UNTOLD: Final = "the client sees a failure, and not why; to tell it, yield stream.emit_failed(code, message)"
-_TOO_LATE: Final = "the client has its answer already; only the log will tell of this"
+_TOO_LATE: Final = "the client has its answer already, or has left; only the log will tell of this"
+_MAKE_EVENTS: Final = "yield what the builders of context.stream() return; protocol.decode makes an event of JSON"
 
 
 def heard_findings(heard: Heard) -> Iterator[Finding]:
@@ -77,7 +84,7 @@ def _raised(heard: Heard, error: BaseException) -> Finding:
             severity="error",
             where="handler",
             message=f"it said a {error.got}; expected {error.expected}",
-            hint="yield what the builders of context.stream() return; protocol.decode makes an event of JSON",
+            hint=_MAKE_EVENTS,
             excerpt=_so_far(heard),
             cause=error.got,
         )
@@ -91,16 +98,29 @@ def _raised(heard: Heard, error: BaseException) -> Finding:
             excerpt=_so_far(heard),
         )
     told, rule = traceback_of(error), _rule_of(error)
+    cause = "".join(line for line in told.splitlines() if line.lstrip().startswith("File "))
+    if isinstance(error, DecodeError | InvalidType | InvalidValue) and rule is None and not cause:
+        # It was not raised in the handler, but where the engine read what that had said.
+        return Finding(
+            code="not-an-event",
+            severity="error",
+            where="handler",
+            message=f"it said something that is no event: {error}",
+            hint=_MAKE_EVENTS,
+            excerpt=_so_far(heard),
+            cause=str(error),
+        )
+    late = heard.told_all or heard.told_to_stop
     return Finding(
         code="raised" if rule is None else rule.id,
         severity="error",
         where="handler",
         message=f"{type(error).__name__}: {error}",
-        hint=rule.hint if rule is not None else _TOO_LATE if heard.told_all else _UNTOLD,
+        hint=rule.hint if rule is not None else _TOO_LATE if late else _UNTOLD,
         excerpt=_so_far(heard),
         traceback=told,
         # The same line raises the same fault, whatever its message says of the input.
-        cause="".join(line for line in told.splitlines() if line.lstrip().startswith("File ")),
+        cause=cause,
     )
 
 
@@ -149,6 +169,20 @@ def lingering(seconds: float, where: str) -> Finding:
     )
 
 
+def unstopped(seconds: float, where: str) -> Finding:
+    """Return the finding of a handler that was told to stop, and then cancelled, and does not end."""
+    return Finding(
+        code="unstopped",
+        severity="error",
+        where="handler",
+        message=f"it still runs {seconds:g} s after it was told to stop",
+        hint="let the cancellation pass, and return when context.cancellation is set; a sync handler is never"
+        " interrupted, so it looks at context.cancellation.is_set() between its steps",
+        traceback=_hanging(where),
+        cause=where,
+    )
+
+
 def blocking(heard: Heard, seconds: float, where: str) -> Finding:
     """Return the finding of an async handler that lets nobody else run."""
     return Finding(
@@ -179,8 +213,10 @@ def wire_findings(heard: Heard, answer: Answer, report: Report, told: Collection
         yield Finding.of(violation, "wire", excerpt(answer.events, violation.index))
 
 
-def answer_findings(heard: Heard, answer: Answer, probe: Probe, streams: bool) -> Iterator[Finding]:
+def answer_findings(heard: Heard, answer: Answer, probe: Probe, mode: Mode) -> Iterator[Finding]:
     """Yield what is wrong with the answer beyond the events: its status, its form, and that it is what was said."""
+    for trouble in answer.trouble:
+        yield of_engine(trouble)
     if not heard.started:
         wanted = probe.trusted or probe.kind == OWN
         yield Finding(
@@ -197,15 +233,17 @@ def answer_findings(heard: Heard, answer: Answer, probe: Probe, streams: bool) -
         if told is not None:
             yield of_engine(f"the handler said a whole response, and the status is {answer.status}")
         return
-    if answer.is_stream is not streams:
+    if answer.is_stream is not mode.streams and not (mode.stops and heard.told_to_stop):
         yield of_engine(f"the content type is {answer.content_type!r}")
         return
     if told is None or answer.response is None:
         return
-    differing = difference(told, answer.response)
+    # What the handler left out the engine adds (decision 1), and so it does where there is no model.
+    seen = {name: value for name, value in answer.response.items() if name in told and (name != "model" or told[name])}
+    differing = difference({name: told[name] for name in seen}, seen, _STAMPED)
     if differing is not None:
-        path, seen, expected = differing
-        yield of_engine(f"{path.lstrip('.')} is {seen}, and the handler said {expected}")
+        path, shown, expected = differing
+        yield of_engine(f"{path.lstrip('.')} is {shown}, and the handler said {expected}")
 
 
 def _reason(answer: Answer) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import traceback
 from pathlib import Path
+from types import FrameType
 from typing import Final
 
 _PACKAGE: Final = Path(__file__).resolve().parent.parent
@@ -38,15 +38,18 @@ def stuck_at(thread: int) -> str:
     return "" if frame is None else _told(traceback.extract_stack(frame))
 
 
-def threads_in_handlers() -> set[int]:
-    """Return the identifiers of the threads that run sync handlers."""
-    found = set()
-    for thread in threading.enumerate():
-        frame = sys._current_frames().get(thread.ident or 0)
-        while frame is not None:
-            if frame.f_code.co_filename == _DELIVERY and frame.f_code.co_name in ("_in_thread", "_hand_over"):
-                found.add(thread.ident or 0)
-            frame = frame.f_back
+def threads_of(response_id: str) -> list[int]:
+    """Return the identifiers of the threads in which the sync handler of a response runs; there is one at most."""
+    found = []
+    for thread, frame in sys._current_frames().items():
+        inner: FrameType | None = frame
+        while inner is not None:
+            code = inner.f_code
+            if code.co_filename == _DELIVERY and code.co_name in ("in_thread", "hand_over"):
+                if inner.f_locals["self"].response_id == response_id:
+                    found.append(thread)
+                break
+            inner = inner.f_back
     return found
 
 

@@ -13,11 +13,11 @@ import attrs
 
 from responses_stream.checking.asking import Mode
 from responses_stream.checking.asking import modes as modes_called
-from responses_stream.checking.case import TO_BE_CANCELLED, Checker, Strictness
+from responses_stream.checking.case import Checker, Strictness
 from responses_stream.checking.loops import LoopThread
 from responses_stream.checking.probes import Probe, probes
 from responses_stream.checking.report import CheckedCase, CheckReport
-from responses_stream.checking.watching import has_handler, watching
+from responses_stream.checking.watching import watching
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.hosting.handlers import HandlerFunction
 from responses_stream.hosting.options import ResponsesServerOptions
@@ -31,6 +31,7 @@ TIMEOUT: Final = 30.0
 """How many seconds a handler has for one answer."""
 
 _MODEL: Final = "check"
+_GRACE: Final = 1.0
 _SLACK = 2.0
 """How many seconds late a case may be before it counts as one that keeps the loop from running."""
 
@@ -59,10 +60,12 @@ def check_handler(
         requests: bodies of requests to ask as well, each in every mode; what they say of the mode is overruled.
         inputs: the kinds of input that the handler declares, by default all: ``text``, ``messages``, ``parts``,
             ``items``, ``conversation``, ``absent``, ``settings``. ``()`` asks the *requests* only.
-        modes: the modes to ask in, by default all: ``json``, ``stream``, ``json-unstored``, ``stream-unstored``.
+        modes: the modes to ask in, by default all: ``json``, ``stream``, ``json-unstored``, ``stream-unstored``,
+            ``background``, ``background-stream``, ``cancelled``, ``leaving``, ``leaving-at-once``.
         profile: how the streams are read.
         ignore: rules that are not asked for, by their ids or the beginnings of them.
-        timeout: how many seconds the handler has for one answer, and how many to end after it.
+        timeout: how many seconds the handler has for one answer, and how many to end after it. One that is told to stop
+            has the `cancel_grace_seconds` of the server for that, and a second more.
         deterministic: the same question has to get the same answer in JSON and as a stream; else it is only a warning.
         model: the model of the requests, by default that of the server's options.
         fail_fast: stop at the first case that shows an error.
@@ -75,13 +78,13 @@ def check_handler(
     """
     plan = _Plan.of(handler, requests, inputs, modes, profile, ignore, timeout, deterministic, model)
     cases: list[CheckedCase] = []
-    # A moment more than the longest case may take: then the loop itself stands still.
-    longest = max(2 * timeout, timeout + TO_BE_CANCELLED) + _SLACK
     with _quiet(), watching(plan.server) as watched:
         checker = Checker(plan.server, watched, plan.strictness)
         loop: LoopThread | None = None
         for probe, mode in plan.cases():
             loop = loop or LoopThread(plan.server.lifespan, backend)
+            # A moment more than the case may take: then the loop itself stands still.
+            longest = checker.longest(mode) + _SLACK
             try:
                 case = checker.judge(loop.run(functools.partial(checker.ask, probe, mode), longest))
             except TimeoutError:
@@ -157,7 +160,7 @@ class _Plan:
         for request in requests:
             if not isinstance(request, Mapping):
                 raise InvalidType("requests", "bodies of requests, as dicts", request)
-        server = _server_of(handler, profile)
+        server = _server_of(handler, profile, timeout)
         strictness = Strictness(
             profile=profile,
             ignore=ignore,
@@ -174,13 +177,15 @@ class _Plan:
         return CheckReport(handler=handler, profile=self.strictness.profile, cases=tuple(cases))
 
 
-def _server_of(handler: HandlerFunction | ResponsesServer, profile: Profile) -> ResponsesServer:
+def _server_of(handler: HandlerFunction | ResponsesServer, profile: Profile, timeout: float) -> ResponsesServer:
     if not isinstance(handler, ResponsesServer):
         # How a stream is closed is a choice of the server's and no business of a handler (R006).
-        server = ResponsesServer(options=ResponsesServerOptions(sse_done_marker=profile not in ("openai", "azure")))
+        marker = profile not in ("openai", "azure")
+        options = ResponsesServerOptions(sse_done_marker=marker, cancel_grace_seconds=min(_GRACE, timeout))
+        server = ResponsesServer(options=options)
         server.response_handler(handler)
         return server
-    if not has_handler(handler):
+    if not handler.has_handler:
         raise InvalidValue("handler", "is a server without a handler; decorate one with @server.response_handler")
     return handler
 

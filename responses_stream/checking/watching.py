@@ -7,20 +7,23 @@ yields, whatever form it has, and the engine has not yet looked at it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final, assert_never
 
 import anyio
 import attrs
 import msgspec
 
 from responses_stream import lifecycle
+from responses_stream.checking import places
 from responses_stream.errors import InvalidValue, ResponsesStreamError
 from responses_stream.hosting.cancellation import CancellationSignal
 from responses_stream.hosting.context import ResponseContext
-from responses_stream.hosting.handlers import Handler, Say
-from responses_stream.hosting.server import ResponsesServer, _no_handler
+from responses_stream.hosting.handlers import Say
+from responses_stream.hosting.run import Deliverer
+from responses_stream.hosting.server import ResponsesServer
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.codec import to_builtins
 from responses_stream.protocol.request import CreateResponse
@@ -29,6 +32,19 @@ from responses_stream.validation.report import Violation
 
 MOST_EVENTS: Final = 500_000
 """How many events a handler may say. The longest input of the probes has a fifth of that in characters."""
+
+
+_LOOK_SECONDS: Final = 0.001
+
+
+class Hold(enum.Enum):
+    """Where a handler is held until it is told to stop: who says all at once is to be stopped on the way as well."""
+
+    NOWHERE = enum.auto()
+    AT_ONCE = enum.auto()
+    """Before its first event."""
+    IN_THE_MIDDLE = enum.auto()
+    """After its first delta, or the first part or item that it tells in one piece."""
 
 
 class NobodyListens(ResponsesStreamError):
@@ -49,6 +65,11 @@ class Heard:
         started: whether the engine came so far as to call the handler.
         ended: set when the handler has come to its end.
         closed: whether the check goes on without it. May be set from another thread.
+        hold: where it is held.
+        held: set when it is held there, and never cleared.
+        response_id: the response that it makes.
+        said_all: set when the handler has said how the response ends, or has come to its end.
+        signal: how it is told to stop.
     """
 
     validator: EventValidator
@@ -60,6 +81,11 @@ class Heard:
     started: bool = attrs.field(init=False, default=False)
     ended: anyio.Event = attrs.field(init=False, factory=anyio.Event)
     closed: bool = attrs.field(init=False, default=False)
+    hold: Hold = attrs.field(init=False, default=Hold.NOWHERE)
+    held: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    response_id: str = attrs.field(init=False, default="")
+    said_all: anyio.Event = attrs.field(init=False, factory=anyio.Event)
+    signal: CancellationSignal | None = attrs.field(init=False, default=None)
 
     def hear(self, event: Event | UnknownEvent) -> None:
         """Judge an event at once: what the handler goes on to change in it was not said then.
@@ -80,11 +106,50 @@ class Heard:
             return
         self.violations += self.validator.feed(plain)
 
+    def holds(self, event: Event | UnknownEvent) -> bool:
+        """Tell whether the handler is to be held at this event, the last that was heard."""
+        if self.held.is_set():
+            return False
+        match self.hold:
+            case Hold.NOWHERE:
+                return False
+            case Hold.AT_ONCE:
+                return True
+            case Hold.IN_THE_MIDDLE:
+                return str(event.type).endswith((".delta", ".done"))
+            case _:
+                assert_never(self.hold)
+
+    async def let_go(self) -> None:
+        """Wait until the handler is told to stop; then it goes on, so that it meets the cancellation where it waits."""
+        assert self.signal is not None
+        with anyio.CancelScope(shield=True):
+            await self.signal.wait()
+
+    async def finished(self) -> None:
+        """Wait until nothing of the handler runs any more.
+
+        The thread of a sync handler is left behind when it is cancelled, and nothing tells when it comes to its end.
+        """
+        await self.ended.wait()
+        while places.threads_of(self.response_id):
+            await anyio.sleep(_LOOK_SECONDS)
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether nothing of the handler runs any more."""
+        return self.ended.is_set() and not places.threads_of(self.response_id)
+
+    @property
+    def told_to_stop(self) -> bool:
+        """Whether the handler was told to stop; what it says from then on does not count."""
+        return self.signal is not None and self.signal.is_set()
+
     @property
     def broke_off(self) -> bool:
         """Whether the handler did not come to the end that it meant."""
         broken = (self.refused, self.raised, self.stopped)
-        return not self.ended.is_set() or any(error is not None for error in broken)
+        return not self.ended.is_set() or self.told_to_stop or any(error is not None for error in broken)
 
     @property
     def told_all(self) -> bool:
@@ -95,7 +160,7 @@ class Heard:
 class Watched:
     """A handler under watch; for the engine it is the handler."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Deliverer) -> None:
         self._handler = handler
         self._next: Heard | None = None
 
@@ -123,14 +188,39 @@ class Watched:
             await self._handler.deliver(request, context, signal, say, threads)
             return
 
-        async def overheard(event: Event | UnknownEvent) -> None:
-            heard.hear(event)
+        def pass_on(event: Event | UnknownEvent) -> Awaitable[object] | None:
             try:
-                await say(event)
+                return say(event)
             except Exception as error:
                 heard.refused = error
                 raise
 
+        def overheard(event: Event | UnknownEvent) -> Awaitable[object] | None:
+            if signal.is_set():
+                return say(event)
+            heard.hear(event)
+            if event.type in lifecycle.TERMINAL:
+                heard.said_all.set()
+            if not heard.holds(event):
+                return pass_on(event)
+            if heard.hold is Hold.AT_ONCE:
+                heard.held.set()
+                return held_before(event)
+            wait = pass_on(event)
+            heard.held.set()
+            return held_after(wait)
+
+        async def held_before(event: Event | UnknownEvent) -> None:
+            await heard.let_go()
+            if (wait := pass_on(event)) is not None:
+                await wait
+
+        async def held_after(wait: Awaitable[object] | None) -> None:
+            if wait is not None:
+                await wait
+            await heard.let_go()
+
+        heard.response_id, heard.signal = context.response_id, signal
         heard.started = True
         try:
             await self._handler.deliver(request, context, signal, overheard, threads)
@@ -146,21 +236,17 @@ class Watched:
             heard.stopped = error
             raise
         finally:
+            heard.said_all.set()
             heard.ended.set()
 
 
 @contextmanager
 def watching(server: ResponsesServer) -> Iterator[Watched]:
     """Put the handler of *server* under watch while the context is open."""
-    before = server._handler
+    before = server.handler
     watched = Watched(before)
-    server._handler = cast("Handler", watched)
+    server.handler = watched
     try:
         yield watched
     finally:
-        server._handler = before
-
-
-def has_handler(server: ResponsesServer) -> bool:
-    """Tell whether somebody registered a handler with *server*."""
-    return server._handler._function is not _no_handler
+        server.handler = before

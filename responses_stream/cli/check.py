@@ -47,7 +47,8 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.add_argument(
         "--modes",
         metavar="MODES",
-        help="the modes to ask in: some of json,stream,json-unstored,stream-unstored (default: all)",
+        help="the modes to ask in: some of json,stream,json-unstored,stream-unstored,background,background-stream,"
+        "cancelled,leaving,leaving-at-once (default: all)",
     )
     parser.add_argument("--profile", default="strict", help="how streams are read (default: %(default)s)")
     parser.add_argument("--ignore", metavar="RULES", default="", help="rules that are not asked for: R037,R08")

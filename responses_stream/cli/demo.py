@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -26,9 +27,10 @@ EXAMPLE: Final = Path("docs") / "examples" / "tutor.py"
 QUESTION: Final = "Why is the sky blue?"
 PATIENCE: Final = 30.0
 
+_SHOWN_LINES: Final = 200
 _ADDRESS: Final = re.compile(r"listening on (http://\S+)")
 _TIMES: Final = ("created_at", "completed_at")
-_IDS: Final = ("id", "call_id")
+_IDS: Final = ("id", "call_id", "response_id", "agent_session_id")
 # The client's own additions to what came over the wire.
 _PARSED: Final = ("parsed", "parsed_arguments")
 
@@ -182,24 +184,28 @@ def _find_example() -> Path:
 def _serving(example: Path) -> Iterator[str]:
     """Serve *example* in a process of its own on a free port, and yield its address."""
     command = [sys.executable, "-m", "responses_stream", "serve", str(example), "--port", "0", "--transport", "h11"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, "--store", "memory:"], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        # A full pipe would stop the server. What it logs of each request is told only where something went wrong.
+        logged: deque[str] = deque(maxlen=_SHOWN_LINES)
+        reading = threading.Thread(target=logged.extend, args=(process.stderr,), daemon=True)
         try:
-            yield _address(process.stderr)
-        finally:
+            address = _address(process.stderr)
+            reading.start()
+            yield address
+        except BaseException:
             process.terminate()
+            if reading.is_alive():
+                reading.join()
+            print(*logged, sep="", end="", file=sys.stderr)
+            raise
+        process.terminate()
+        reading.join()
 
 
 def _address(log: IO[str]) -> str:
     for line in log:
         if found := _ADDRESS.search(line):
-            # Nobody else reads what the server logs; a full pipe would stop it.
-            threading.Thread(target=_pass_on, args=(log,), daemon=True).start()
             return found[1]
         print(line, end="", file=sys.stderr)
     raise CommandError("the server of the demo did not start", status=1)
-
-
-def _pass_on(log: IO[str]) -> None:
-    for line in log:
-        print(line, end="", file=sys.stderr)

@@ -1,31 +1,58 @@
-"""``responses-stream serve TARGET``: finds a `ResponsesServer` in a module or a file, and runs it."""
+"""``responses-stream serve TARGET``: finds a `ResponsesServer` in a module or a file, and runs it.
+
+Every option of a server has a flag. A flag wins over what the program gave its server, that over the environment, and
+that over the file of ``--config`` (`hosting/settings.py`).
+"""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import attrs
 
 from responses_stream.cli.failure import CommandError
 from responses_stream.cli.targets import load_target
+from responses_stream.hosting.settings import (
+    CONFIG_VARIABLE,
+    BadOption,
+    BadOptionsFile,
+    Setting,
+    load_options,
+    override,
+    settings,
+)
 
 if TYPE_CHECKING:
     from responses_stream.hosting.server import ResponsesServer
 
+DEFAULT_STORE: Final = "sqlite:///responses.sqlite3"
+"""Where responses are kept if nobody chose a store (design.md section 4)."""
+
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``serve`` to the commands."""
-    parser = commands.add_parser("serve", help="serve a handler", description="Serve the responses of a handler.")
+    parser = commands.add_parser(
+        "serve",
+        help="serve a handler",
+        usage="%(prog)s [-h] [--config FILE] [--OPTION VALUE ...] TARGET",
+        description="Serve the responses of a handler.",
+        # Cut short, --model would be --models; it is not what who writes it wants.
+        allow_abbrev=False,
+    )
     parser.add_argument(
         "target",
         metavar="TARGET",
         help="module:name or path/file.py:name of a server; the name defaults to 'server'",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8088, help="the port, 0 for a free one (default: %(default)s)")
-    parser.add_argument(
-        "--transport", help="the name of a transport (default: the server's, $RESPONSES_TRANSPORT, or h11)"
-    )
+    parser.add_argument("--config", metavar="FILE", help=f"a TOML file with options (default: ${CONFIG_VARIABLE})")
+    for topic, members in itertools.groupby(settings(), key=lambda setting: setting.topic):
+        group = parser.add_argument_group(f"options of {topic}")
+        for setting in members:
+            group.add_argument(setting.flag, metavar="VALUE", type=_checked(setting), help=_help(setting))
     parser.set_defaults(command=run)
 
 
@@ -33,18 +60,31 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve until the process is told to stop.
 
     Raises:
-        CommandError: the target or the transport cannot be found, or the address cannot be listened on.
+        CommandError: the target or the transport cannot be found, an option cannot be, or the address cannot be
+            listened on.
     """
     from responses_stream.hosting.transports import UnknownTransport
 
+    flags = {setting.name: getattr(chosen, setting.name) for setting in settings()}
     server = load_server(chosen.target)
+    try:
+        options = override(
+            server.options,
+            file=chosen.config,
+            command_line={name: text for name, text in flags.items() if text is not None},
+        )
+    except (BadOption, BadOptionsFile) as error:
+        raise CommandError(str(error)) from None
+    if options.store is None and not server.has_store:
+        options = attrs.evolve(options, store=DEFAULT_STORE)
+    server.configure(options)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        server.run(chosen.transport, host=chosen.host, port=chosen.port)
+        server.run()
     except UnknownTransport as error:
         raise CommandError(str(error)) from None
     except (OSError, OverflowError) as error:
-        raise CommandError(f"cannot listen on {chosen.host}:{chosen.port}: {error}", status=1) from error
+        raise CommandError(f"cannot listen on {options.host}:{options.port}: {error}", status=1) from error
     return 0
 
 
@@ -60,3 +100,28 @@ def load_server(target: str) -> ResponsesServer:
     if not isinstance(found, ResponsesServer):
         raise CommandError(f"{name} is a {type(found).__name__}, not a ResponsesServer")
     return found
+
+
+def _checked(setting: Setting) -> Callable[[str], str]:
+    """Return what lets a text through that fits the option, so that a bad flag is told before anything is imported."""
+
+    def check(text: str) -> str:
+        try:
+            load_options(environment={}, command_line={setting.name: text})
+        except BadOption as error:
+            raise argparse.ArgumentTypeError(error.reason) from None
+        return text
+
+    return check
+
+
+def _help(setting: Setting) -> str:
+    default = DEFAULT_STORE if setting.name == "store" else setting.default
+    if isinstance(default, bool):
+        default = str(default).lower()
+    sources = [f"${variable}" for variable in setting.variables]
+    if default not in (None, ()):
+        sources.append(str(default))
+    # The marks of the documentation, and what argparse would fill in.
+    meaning = setting.meaning.rstrip(".").replace("`", "").replace("%", "%%")
+    return f"{meaning} (default: {' or '.join(sources)})"

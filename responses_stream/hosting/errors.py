@@ -50,12 +50,13 @@ class HttpError(ResponsesStreamError):
         message: str,
         *,
         param: str | None = None,
+        type: str | None = None,
         source: Source = "user",
         problems: Sequence[Problem] = (),
         headers: Headers = (),
     ) -> None:
         self.status, self.code, self.message, self.param = status, code, message, param
-        self.type = USER_TYPE if source == "user" else SERVER_TYPE
+        self.type = type or (USER_TYPE if source == "user" else SERVER_TYPE)
         self.source, self.problems, self.headers = source, tuple(problems), headers
         super().__init__(f"{status} {code}: {message}")
 
@@ -80,6 +81,23 @@ class HttpError(ResponsesStreamError):
 def internal_error(source: Source = "platform") -> HttpError:
     """Return the error of a failure that the client cannot help: of this server, or with `upstream` of its handler."""
     return HttpError(500, INTERNAL_CODE, INTERNAL_MESSAGE, source=source)
+
+
+def not_found(response_id: str) -> HttpError:
+    """Return the error of a response that is not there, whatever the reason (H5.2)."""
+    message = f"Response with id '{response_id}' not found."
+    return HttpError(404, USER_TYPE, message, param="response_id")
+
+
+def duplicate_id() -> HttpError:
+    """Return the error of a response id that is taken (H8.26)."""
+    message = "A response with this id exists already."
+    return HttpError(409, "response_id_conflict", message, param="response_id", type="conflict")
+
+
+def bad_parameter(param: str, message: str) -> HttpError:
+    """Return the error of a response that cannot do what is asked of it, or of a query that cannot be read."""
+    return HttpError(400, USER_TYPE, message, param=param)
 
 
 def bad_http(status: int = 400) -> HttpError:

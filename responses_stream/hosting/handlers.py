@@ -11,15 +11,15 @@ import inspect
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
+    AsyncIterator,
     Awaitable,
     Callable,
-    Coroutine,
     Generator,
     Iterable,
     Mapping,
     Sequence,
 )
-from typing import Final, TypeAlias, TypeGuard
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -28,9 +28,10 @@ import attrs
 
 from responses_stream.builders.events import AsyncYield, SyncYield
 from responses_stream.builders.text_response import TextResponse
-from responses_stream.errors import InvalidType, ResponsesStreamError
+from responses_stream.errors import ResponsesStreamError
 from responses_stream.hosting.cancellation import CancellationSignal
-from responses_stream.hosting.context import ResponseContext
+from responses_stream.hosting.context import ResponseContext, SyncResponseContext
+from responses_stream.hosting.foreign import event_of
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.request import CreateResponse
 
@@ -42,14 +43,22 @@ HandlerResult: TypeAlias = (
 HandlerFunction: TypeAlias = (
     Callable[[CreateResponse, ResponseContext], HandlerResult]
     | Callable[[CreateResponse, ResponseContext, CancellationSignal], HandlerResult]
+    | Callable[[CreateResponse, SyncResponseContext], HandlerResult]
+    | Callable[[CreateResponse, SyncResponseContext, CancellationSignal], HandlerResult]
 )
 """An async or sync generator, a coroutine, or a function that returns a `TextResponse`, `Events` or an iterable."""
 
-Say: TypeAlias = Callable[[Event | UnknownEvent], Coroutine[object, object, None]]
-"""Takes one event of a handler; raises where it is refused, waits where the client is behind."""
+Say: TypeAlias = Callable[[Event | UnknownEvent], Awaitable[object] | None]
+"""Takes one event of a handler; raises where it is refused, and returns what has to be waited for before the next."""
+
+
+class Stopped(BaseException):
+    """Raised where a handler says something, when its run is over; no `except Exception` of a handler holds it up."""
+
 
 _FORMS: Final = "(request, context) or (request, context, cancellation_signal)"
-_SAID: Final = "events, a TextResponse, Events, or an iterable of events"
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 @attrs.frozen
@@ -85,6 +94,10 @@ class Handler:
         )
         return cls(name, function, len(parameters) == 3, is_async)
 
+    def is_of(self, function: object) -> bool:
+        """Tell whether it is *function* that runs."""
+        return self._function is function
+
     async def deliver(
         self,
         request: CreateResponse,
@@ -95,20 +108,29 @@ class Handler:
     ) -> None:
         """Run the handler to its end, and *say* each of its events.
 
+        A sync handler is left behind in its thread when the call is cancelled: it is stopped where it says something.
+
         Raises:
-            InvalidType: it returned or yielded something that is no event.
+            InvalidType, InvalidValue, DecodeError: it returned or yielded something that is no event.
             Exception: whatever the handler or *say* raised.
         """
-        arguments = (request, context, signal) if self._takes_signal else (request, context)
-        call = functools.partial(self._function, *arguments)
-        left = [call()] if self._is_async else await anyio.to_thread.run_sync(_in_thread, call, say, limiter=threads)
-        for source in left:
-            if inspect.isawaitable(source):
-                source = await source
-            if isinstance(source, AsyncIterable | Sequence):
-                await _in_loop(source, say)
-            else:
-                await anyio.to_thread.run_sync(_hand_over, source, say, limiter=threads)
+        said = _Said(context.response_id, say)
+        seen = context if self._is_async else context.blocking()
+        arguments = (request, seen, signal) if self._takes_signal else (request, seen)
+        if self._is_async:
+            source: object = self._function(*arguments)
+        else:
+            left = await _thread(threads, said.in_thread, functools.partial(self._function, *arguments))
+            if not left:
+                return
+            [source] = left
+        del arguments, seen  # for as long as the handler runs, it alone holds what it was given
+        if inspect.isawaitable(source):
+            source = await source
+        if isinstance(source, AsyncIterable | Sequence) or not _is_nested(source):
+            await said.in_loop(source)
+        else:
+            await _thread(threads, said.hand_over, source)
 
 
 class HandlerForm(ResponsesStreamError, TypeError):
@@ -135,53 +157,84 @@ def _needs_loop(source: object) -> bool:
     return inspect.isawaitable(source) or (isinstance(source, AsyncIterable) and not isinstance(source, Iterable))
 
 
-def _in_thread(call: Callable[[], object], say: Say) -> list[object]:
-    """Call a sync handler and hand over what it says; what only the event loop can iterate is returned, in a list.
+@attrs.frozen
+class _Said:
+    """What one handler says, taken apart into events. Not by `flatten`: who stops here closes every open generator."""
 
-    In a list, because trio takes a thread that returns a coroutine for a mistake.
-    """
-    source = call()
-    if _needs_loop(source):
-        return [source]
-    _hand_over(source, say)
-    return []
+    response_id: str
+    say: Say
+
+    def in_thread(self, call: Callable[[], object]) -> list[object]:
+        """Call a sync handler and hand over what it says; what only the event loop can iterate is returned, in a list.
+
+        In a list, because trio takes a thread that returns a coroutine for a mistake.
+        """
+        source = call()
+        if _needs_loop(source):
+            return [source]
+        self.hand_over(source)
+        return []
+
+    def hand_over(self, source: object) -> None:
+        """Say all of *source* from a worker thread."""
+        if _is_nested(source):
+            parts = iter(source)
+            try:
+                for part in parts:
+                    self.hand_over(part)
+            finally:
+                if isinstance(parts, Generator):
+                    parts.close()
+        else:
+            event = self.event(source)
+            anyio.from_thread.check_cancelled()
+            anyio.from_thread.run(self.say_all, event)
+
+    async def say_all(self, event: Event | UnknownEvent) -> None:
+        """Say an event, and wait until the next one may come."""
+        if (wait := self.say(event)) is not None:
+            await wait
+
+    async def in_loop(self, source: object) -> None:
+        """Say all of *source* from the event loop."""
+        if isinstance(source, AsyncIterable):
+            later: AsyncIterator[Any] = aiter(source)
+            kind: type[Event] = Event
+            try:
+                async for part in later:
+                    # Every token takes this way: no coroutine but where there is something to wait for, and
+                    # `isinstance`, which is slow with the metaclass of msgspec, but where the type changes.
+                    if type(part) is kind or isinstance(part, Event):
+                        kind = type(part)
+                        if (wait := self.say(part)) is not None:
+                            await wait
+                    else:
+                        await self.in_loop(part)
+                    del part  # a handler that falls silent would hold its last event here
+            finally:
+                if isinstance(later, AsyncGenerator):
+                    await later.aclose()
+        elif _is_nested(source):
+            for part in source:
+                await self.in_loop(part)
+        else:
+            await self.say_all(self.event(source))
+
+    def event(self, said: object) -> Event | UnknownEvent:
+        """Return something that was said as an event; where that is plain, the id of the response may be left out."""
+        if isinstance(said, Mapping):
+            response = said.get("response")
+            if isinstance(response, Mapping) and "id" not in response:  # H3.9
+                said = {**said, "response": {"id": self.response_id, **response}}
+        return event_of(said)
 
 
-def _hand_over(source: object, say: Say) -> None:
-    """Say all of *source* from a worker thread. What is nested is taken apart on the way, as `flatten` does it."""
-    if isinstance(source, Event | UnknownEvent):
-        anyio.from_thread.check_cancelled()
-        anyio.from_thread.run(say, source)
-    elif _is_nested(source):
-        parts = iter(source)
-        try:
-            for part in parts:
-                _hand_over(part, say)
-        finally:
-            if isinstance(parts, Generator):
-                parts.close()
-    else:
-        raise InvalidType("what the handler said", _SAID, source)
-
-
-async def _in_loop(source: object, say: Say) -> None:
-    """Say all of *source* from the event loop. Not by `flatten`: who stops here has to close every open generator."""
-    if isinstance(source, Event | UnknownEvent):
-        await say(source)
-    elif isinstance(source, AsyncIterable):
-        later = aiter(source)
-        try:
-            async for part in later:
-                await _in_loop(part, say)
-        finally:
-            if isinstance(later, AsyncGenerator):
-                await later.aclose()
-    elif _is_nested(source):
-        for part in source:
-            await _in_loop(part, say)
-    else:
-        raise InvalidType("what the handler said", _SAID, source)
+async def _thread(threads: anyio.CapacityLimiter, call: Callable[[T], R], argument: T) -> R:
+    return await anyio.to_thread.run_sync(call, argument, limiter=threads, abandon_on_cancel=True)
 
 
 def _is_nested(source: object) -> TypeGuard[Iterable[object]]:
-    return isinstance(source, Iterable) and not isinstance(source, str | bytes | Mapping)
+    # Objects of pydantic are iterable, by their members.
+    return isinstance(source, Iterable) and not (
+        isinstance(source, str | bytes | Mapping | Event | UnknownEvent) or hasattr(source, "model_dump")
+    )

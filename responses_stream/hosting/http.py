@@ -84,13 +84,37 @@ class HttpReply:
         return next((value for key, value in self.headers if key == name), None)
 
 
+@attrs.frozen(kw_only=True)
+class Timeouts:
+    """How patient a transport is that reads HTTP itself (decision 27), in seconds.
+
+    Attributes:
+        header_seconds: how long a request line and its headers may take.
+        idle_seconds: how long a connection may wait for its next request, and a body for its next piece.
+        write_stall_seconds: how long a client may take no bytes at all.
+    """
+
+    header_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    write_stall_seconds: float = 30.0
+
+
 class Engine(Protocol):
     """What a transport drives; `ResponsesServer` is one."""
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """How patient the transport is to be with clients."""
+        ...
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one request. To cancel this call says that the client has gone."""
         ...
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Own the runs while the context is open; when it is left, what still runs is cancelled."""
+        """Own the runs while the context is open; when it is left, the engine drains and closes."""
+        ...
+
+    async def drain(self) -> None:
+        """Take nothing new, and let what is under way come to its end, within the grace that the engine gives."""
         ...

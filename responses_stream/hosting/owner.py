@@ -1,4 +1,4 @@
-"""Who owns the runs: one task for each event loop, so that a run outlives the call that began it.
+"""Who owns the runs: one task group for each event loop, so that a run outlives the call that began it.
 
 A transport that has a start and an end opens `RunOwner.lifespan`. Where none did, the first run starts the owner as a
 task of the loop's own. This is the only module that knows which async backend is running.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
@@ -16,19 +16,34 @@ import attrs
 from anyio.abc import TaskGroup
 from anyio.lowlevel import RunVar
 
+from responses_stream.hosting.pulse import Pulse
+
 
 @attrs.define(eq=False)
-class _Home:
-    """Where the runs of one event loop live; *tasks* is there once *ready* is set."""
+class Home:
+    """Where the runs of one event loop live.
+
+    Attributes:
+        threads: how many sync handlers run at once.
+        tasks: the group of all tasks; there is one once *ready* is set.
+        pulse: wakes streams that have been silent for long.
+        ready: set when tasks can be started.
+        shutdown: set when the server has begun to end (H15.7).
+        attended: set when the store was asked what the processes before this one have left; None where nobody has begun
+            to.
+    """
 
     threads: anyio.CapacityLimiter
+    pulse: Pulse = attrs.field(factory=Pulse)
     ready: anyio.Event = attrs.field(factory=anyio.Event)
-    tasks: TaskGroup | None = None
-    keeper: asyncio.Task[None] | None = None
+    tasks: TaskGroup = attrs.field(init=False)
+    shutdown: anyio.Event = attrs.field(factory=anyio.Event)
+    attended: anyio.Event | None = None
+    _keeper: asyncio.Task[None] | None = attrs.field(init=False, default=None)
 
 
 class RunOwner:
-    """Starts runs, and cancels those that are left when the loop or the lifespan ends.
+    """Finds the home of the running loop; what runs there is cancelled when the loop or the lifespan ends.
 
     Args:
         max_threads: how many sync handlers run at once, each in a thread of its own.
@@ -36,15 +51,16 @@ class RunOwner:
 
     def __init__(self, max_threads: int) -> None:
         self._max_threads = max_threads
-        self._homes: RunVar[_Home] = RunVar("the home of the runs of a ResponsesServer")
+        self._homes: RunVar[Home] = RunVar("the home of the runs of a ResponsesServer")
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Own the runs while the context is open; leaving it cancels them and waits until they have ended."""
-        home = _Home(anyio.CapacityLimiter(self._max_threads))
+        home = Home(anyio.CapacityLimiter(self._max_threads))
         before = self._homes.set(home)
         try:
             async with anyio.create_task_group() as home.tasks:
+                home.tasks.start_soon(home.pulse.beat)
                 home.ready.set()
                 try:
                     yield
@@ -53,28 +69,32 @@ class RunOwner:
         finally:
             self._homes.reset(before)
 
-    async def start(self, run: Callable[[anyio.CapacityLimiter], Coroutine[object, object, None]]) -> None:
-        """Start *run* as a task that lives on when the caller has gone; it is given the limit on threads."""
+    @property
+    def current(self) -> Home | None:
+        """The home of the running loop, if there is one."""
+        return self._homes.get(None)
+
+    async def home(self) -> Home:
+        """Return the home of the running loop, ready to start tasks that live on when the caller has gone."""
         home = self._homes.get(None)
         if home is None:
-            home = _Home(anyio.CapacityLimiter(self._max_threads))
+            home = Home(anyio.CapacityLimiter(self._max_threads))
             self._homes.set(home)
             _keep_open(home)
         await home.ready.wait()
-        assert home.tasks is not None
-        home.tasks.start_soon(run, home.threads)
+        return home
 
 
-def _keep_open(home: _Home) -> None:
+def _keep_open(home: Home) -> None:
     """Let the runs live in a task of the event loop itself, until the loop cancels it."""
 
     async def keep() -> None:
         async with anyio.create_task_group() as home.tasks:
             home.ready.set()
-            await anyio.sleep_forever()
+            await home.pulse.beat()
 
     if _on_asyncio():
-        home.keeper = asyncio.get_running_loop().create_task(keep())  # a loop holds its tasks weakly
+        home._keeper = asyncio.get_running_loop().create_task(keep())  # a loop holds its tasks weakly
     else:
         import trio
 

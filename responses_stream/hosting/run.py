@@ -1,201 +1,308 @@
-"""One run of a handler: what it says is checked, numbered and committed, and ends with exactly one terminal event.
+"""One run of a handler: what it says is committed to a log, and the log ends with exactly one terminal event.
 
-Whatever the handler does, the log that comes out is whole (decisions 5, 8, 9, 10): a fault before `response.created`
-leaves a lone `error` event, a fault after it an `error` and `response.failed`, and what is said after the end is
-dropped. The client reads a fixed sentence; the operator's log has the rule, the event and the handler.
+Whatever the handler, the client, the store or the server does, the log that comes out is whole, and the same on the
+wire, in the store and on replay (decisions 5 and 8 to 13). A run belongs to no connection: who waits for it reads its
+log. What a client may read of a failure is a fixed sentence; the operator's log has the rule, the event and the
+handler. How the log gets into the store is the business of `publication`.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import Final
+from collections.abc import Awaitable
+from typing import Final, Protocol
 
 import anyio
+import anyio.lowlevel
 import attrs
-import msgspec
 
 from responses_stream import lifecycle
 from responses_stream.builders.stream import SERVER_ERROR, SERVER_ERROR_MESSAGE
 from responses_stream.errors import OutOfOrder
-from responses_stream.hosting.cancellation import CancellationSignal
+from responses_stream.hosting.cancellation import CancellationSignal, Cause
 from responses_stream.hosting.context import ResponseContext
-from responses_stream.hosting.errors import HttpError
-from responses_stream.hosting.handlers import Handler
-from responses_stream.hosting.outbox import Outbox
-from responses_stream.hosting.owner import cancelled_from_outside
-from responses_stream.order import OrderGuard
+from responses_stream.hosting.endings import End, as_cancelled, cancelled, error_frame
+from responses_stream.hosting.errors import HttpError, internal_error
+from responses_stream.hosting.handlers import Say, Stopped
+from responses_stream.hosting.owner import Home, cancelled_from_outside
+from responses_stream.hosting.publication import Publication
 from responses_stream.protocol.base import Event, UnknownEvent
-from responses_stream.protocol.events import (
-    LifecycleEvent,
-    ResponseErrorEvent,
-    ResponseFailedEvent,
-    ResponseOutputItemDoneEvent,
-)
-from responses_stream.protocol.items import OutputItem
-from responses_stream.protocol.response import ErrorPayload, ResponseError, ResponseObject
-from responses_stream.sse import encode_event
+from responses_stream.protocol.events import LifecycleEvent, ResponseErrorEvent
+from responses_stream.protocol.request import CreateResponse
+from responses_stream.protocol.response import ResponseObject
 
 _log: Final = logging.getLogger("responses_stream")
 
-SHUTTING_DOWN: Final = "server_shutting_down"
-SHUTTING_DOWN_MESSAGE: Final = "The server is shutting down."
+_FAIR_BYTES: Final = 64 * 1024
+
+_REASONS: Final = {
+    Cause.SHUTTING_DOWN: ("server_shutting_down", "The server is shutting down."),
+    Cause.TIMED_OUT: ("run_timeout", "The response took longer than this server allows."),
+    Cause.TOO_LARGE: ("response_too_large", "The response is larger than this server allows."),
+}
+"""What a run that was stopped ends with, where no client wanted that: the code, and the sentence (decision 27, 28)."""
+
+_BECAUSE: Final = {
+    Cause.CLIENT_GONE: "the client has gone",
+    Cause.CANCELLED: "a client cancelled it",
+    Cause.SHUTTING_DOWN: "the server is shutting down",
+    Cause.TIMED_OUT: "it took too long",
+    Cause.TOO_LARGE: "it said too much",
+    Cause.STORE_FAILED: "the store did not take what it said",
+}
 
 
-@attrs.define(eq=False)
-class Run:
-    """One response in the making.
+class Deliverer(Protocol):
+    """A handler as a run sees it; `Handler` is one."""
+
+    @property
+    def name(self) -> str:
+        """What the log calls it."""
+        ...
+
+    async def deliver(
+        self,
+        request: CreateResponse,
+        context: ResponseContext,
+        signal: CancellationSignal,
+        say: Say,
+        threads: anyio.CapacityLimiter,
+    ) -> None:
+        """Run the handler to its end, and *say* each of its events."""
+        ...
+
+
+@attrs.define(eq=False, kw_only=True)
+class Run(Publication):
+    """One response in the making: a publication, and the handler that says it.
 
     Attributes:
-        context: the response, and what was asked for.
         handler: who makes it.
-        outbox: where its frames go; None where nobody reads them.
-        ended: set once the terminal event is committed, or none can come any more.
-        refused: what a non-streaming client is told where nothing was created.
+        most_bytes: how large the log may become.
+        signal: how the handler is told to stop.
+        first: the response as the handler created it, where a client is answered with that; None where it did not.
+        readers: how many clients wait for a foreground run; with the last one it goes.
+        fault: what the handler raised, if it did.
+        broken: whether the engine has failed to end its log.
     """
 
-    context: ResponseContext
-    handler: Handler
-    outbox: Outbox | None
-    ended: anyio.Event = attrs.field(init=False, factory=anyio.Event)
-    refused: HttpError | None = attrs.field(init=False, default=None)
-    _signal: CancellationSignal = attrs.field(init=False, factory=CancellationSignal)
+    handler: Deliverer
+    most_bytes: int
+    signal: CancellationSignal = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self.context.cancellation, takes_self=True)
+    )
+    first: ResponseObject | None = attrs.field(init=False, default=None)
+    readers: int = attrs.field(init=False, default=1)
+    broken: bool = attrs.field(init=False, default=False)
+    fault: BaseException | None = attrs.field(init=False, default=None)
     _scope: anyio.CancelScope = attrs.field(init=False, factory=anyio.CancelScope)
-    _guard: OrderGuard = attrs.field(init=False)
-    _number: int = attrs.field(init=False, default=0)
-    _said: ResponseObject | None = attrs.field(init=False, default=None)
-    _done: dict[int, OutputItem] = attrs.field(init=False, factory=dict)
     _told: ResponseErrorEvent | None = attrs.field(init=False, default=None)
     _dropped: int = attrs.field(init=False, default=0)
-
-    def __attrs_post_init__(self) -> None:
-        self._guard = OrderGuard(self.context.response_id)
+    _next_pause: int = attrs.field(init=False, default=0)
 
     @property
     def response(self) -> ResponseObject | None:
-        """The response as the terminal event said it; None where there is none."""
-        return self._said if self._guard.finished else None
+        """The response as it is now: as the terminal event said it, or as far as it has come."""
+        if self.signal.cause is not None and self.signal.cause.by_client and not self.transcript.finished:
+            said = self.transcript.said
+            return as_cancelled(said) if said is not None else None
+        return self.transcript.progress.response()
+
+    async def settled(self) -> None:
+        """Wait while its end is on its way into the store: nobody is to see what might not be kept (decision 11)."""
+        if self.transcript.finished:
+            await self.ended.wait()
+
+    async def kept(self) -> ResponseObject | None:
+        """Return the response as it is now, once the store has all of that: what was seen is not to be lost."""
+        said, last = self.response, self.log.length - 1
+        while (arrival := self.log.arrival(last)) is not None:
+            await arrival.wait()
+        if not self.transcript.finished:
+            return said
+        await self.settled()
+        return self.response
 
     def leave(self) -> None:
-        """Say that nobody waits for the response any more. Once it has ended, this changes nothing (decision 13)."""
-        if not self.ended.is_set():
-            self._signal.set()
-            self._scope.cancel()
+        """Say that one client less waits. A foreground run is stopped when the last one has gone (decision 13)."""
+        self.readers -= 1
+        if self.readers == 0 and not self.mode.background:
+            self.stop(Cause.CLIENT_GONE, 0)
 
-    async def play(self, threads: anyio.CapacityLimiter) -> None:
+    def stop(self, cause: Cause, grace: float) -> None:
+        """Tell the handler to stop; after *grace* seconds it is cancelled. Once the run has ended, nothing happens."""
+        if self.ended.is_set() or self.transcript.finished:
+            return
+        self.signal.set(cause)
+        self._scope.deadline = min(self._scope.deadline, anyio.current_time() + grace)
+
+    def time_out(self, seconds: float) -> None:
+        """Let the handler run for no more than *seconds* from now on."""
+        self._scope.deadline = anyio.current_time() + seconds
+
+    async def play(self, home: Home) -> None:
         """Run the handler to its end. Never raises but when it is cancelled from outside."""
+        self.home = home
+        error: BaseException | None = None
         try:
             with self._scope:
-                await self._play(threads)
+                await self.handler.deliver(self.context.request, self.context, self.signal, self._say, home.threads)
+            if self._scope.cancelled_caught and not self.signal.is_set():
+                self.signal.set(Cause.TIMED_OUT)
+        except Stopped:
+            pass
+        except Exception as caught:
+            error = caught
+        except anyio.get_cancelled_exc_class() as caught:
+            if cancelled_from_outside():
+                self.signal.set(Cause.SHUTTING_DOWN)
+                raise
+            error = caught
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as caught:  # the other runs must not end with this one
+            error = caught
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._settle(error)
+
+    def _say(self, event: Event | UnknownEvent) -> Awaitable[object] | None:
+        """Commit an event of the handler; return what it has to wait for before it goes on, if there is something.
+
+        Raises:
+            Stopped: the run is over for the handler.
+            OutOfOrder, InvalidValue, TypeError: the event may not come now, or cannot be written.
+        """
+        transcript, log = self.transcript, self.log
+        cause = self.signal.cause
+        frame = transcript.repeat(event) if cause is None else None
+        if frame is None:
+            if cause is not None and (cause is not Cause.SHUTTING_DOWN or transcript.finished):
+                raise Stopped
+            if transcript.finished:
+                self._dropped += 1
+                return None
+            if transcript.number == 0 and isinstance(event, ResponseErrorEvent):
+                self._told = event
+                raise Stopped
+            frame = transcript.commit(event)
+            if isinstance(event, LifecycleEvent) and (transcript.number == 1 or event.type in lifecycle.TERMINAL):
+                return self._say_created(frame) if transcript.number == 1 else self._say_last(frame)
+        full = self.put(frame)
+        if log.size > self._next_pause:
+            # A handler that never waits for anything must not keep the others waiting.
+            self._next_pause = log.size + _FAIR_BYTES
+            if log.size > self.most_bytes:
+                self.stop(Cause.TOO_LARGE, 0)
+                raise Stopped
+            return anyio.lowlevel.checkpoint()
+        return log.room() if full else None
+
+    async def _say_created(self, frame: bytes) -> None:
+        await self.begin(frame)
+        if self.mode.answers == "first":
+            self.first = self.transcript.said
+        self.begun.set()
+
+    async def _say_last(self, frame: bytes) -> None:
+        assert self.transcript.said is not None
+        await self.end(End([frame], self.transcript.said))
+
+    async def _settle(self, error: BaseException | None) -> None:
+        """End the log, if the handler did not."""
+        try:
+            await self._end_for(error)
+        except Stopped:
+            pass  # the store did not take the response that there was to be
         except Exception:  # a fault of ours; the other runs must not end with this one
             _log.exception("the engine failed in %s", self.context.response_id)
+            self.refused, self.broken = internal_error(), True
+            self.unsaved = self.record is not None and self.record.created
         finally:
-            self._end()
+            self.over()
             if self._dropped:
                 _log.warning(
                     "%s said %d events after the end of %s; they were dropped (R036, R038)",
                     self.handler.name,
                     self._dropped,
                     self.context.response_id,
+                    extra={"rule": "R036, R038"},
                 )
 
-    async def _play(self, threads: anyio.CapacityLimiter) -> None:
-        try:
-            await self.handler.deliver(self.context.request, self.context, self._signal, self._say, threads)
-        except anyio.get_cancelled_exc_class() as error:
-            if not cancelled_from_outside():
-                self._fault(error, "raised a cancellation of its own (H20.9)")
-                return
-            if not self._signal.is_set():
-                refused = HttpError(503, "service_unavailable", SHUTTING_DOWN_MESSAGE, source="platform")
-                self._fail(SHUTTING_DOWN, SHUTTING_DOWN_MESSAGE, refused)
-            raise
-        except OutOfOrder as error:
-            self._fault(error, "broke the order of events")
-        except Exception as error:
-            self._fault(error, "raised")
+    async def _end_for(self, error: BaseException | None) -> None:
+        cause = self.signal.cause
+        if error is not None:
+            self._blame(error)
+        if self.transcript.finished:
+            return
+        if cause is Cause.STORE_FAILED:
+            assert self.trouble is not None
+            self.lose(self.trouble)
+        elif cause is not None and cause.by_client:
+            await self._cancel()
+        elif cause is not None:
+            code, message = _REASONS[cause]
+            await self._fail(code, message, HttpError(503, "service_unavailable", message, source="platform"))
+        elif self._told is not None and self.transcript.number == 0:
+            code, message = self._told.code or SERVER_ERROR, self._told.message or SERVER_ERROR_MESSAGE
+            refused = HttpError(500, code, message, param=self._told.param or None, source="upstream")
+            await self._fail(code, message, refused)
+        elif error is not None:
+            await self._fail(SERVER_ERROR, SERVER_ERROR_MESSAGE, internal_error("upstream"))
+        elif self.transcript.number == 0:
+            await self._invent()
         else:
-            # A handler that heeded the signal and just returned did well.
-            if not self._guard.finished and not self._signal.is_set():
-                if self._number == 0:
-                    self._invent()
-                else:
-                    self._fault(None, "ended without a terminal event")
+            self._blame(None)
+            await self._fail(SERVER_ERROR, SERVER_ERROR_MESSAGE, internal_error("upstream"))
 
-    async def _say(self, event: Event | UnknownEvent) -> None:
-        """Commit an event of the handler, and wait while the client is too far behind.
+    async def _fail(self, code: str, message: str, refused: HttpError) -> None:
+        """End with a failure; where nothing was created, as the mode wants it (decision 12)."""
+        told = self.transcript.told
+        if told is not None:  # the handler has told its reason, and did not go on to say that the response failed
+            code, message = told.code or code, told.message or message
+        if self.transcript.number == 0:
+            if self.mode.before_created == "http":
+                self.refused = refused
+                return
+            if self.mode.before_created == "error":
+                self.show([error_frame(0, code, message, refused.param)])
+                return
+            await self.begin(self.transcript.commit(self.context.stream().emit_created()))
+        await self.end(self.failure(code, message))
 
-        Raises:
-            OutOfOrder, InvalidValue, TypeError: the event may not come now, or cannot be written.
-        """
-        if self._guard.finished:
-            self._dropped += 1
-            return
-        self._commit(event)
-        if self.outbox is not None and self.outbox.full:
-            await self.outbox.room()
+    async def _cancel(self) -> None:
+        """End as cancelled: whatever the handler had in mind, the client did not want it (H4.10, decision 13)."""
+        if self.transcript.number == 0:
+            if self.record is None:
+                return
+            await self.begin(self.transcript.commit(self.context.stream().emit_created()))
+        assert self.transcript.said is not None
+        await self.end(cancelled(self.transcript.said, self.log.length))
 
-    def _commit(self, event: Event | UnknownEvent) -> None:
-        if event.sequence_number != self._number:
-            event = msgspec.structs.replace(event, sequence_number=self._number)
-        # Written before it is checked: the guard must not step on by what then cannot be sent (decision 3).
-        frame = encode_event(event)
-        if self._number == 0 and not isinstance(event, LifecycleEvent | ResponseErrorEvent):
-            raise OutOfOrder(str(event.type), lifecycle.BEFORE, (lifecycle.CREATED, lifecycle.ERROR), "R030")
-        self._guard.check(event)
-        self._number += 1
-        if isinstance(event, LifecycleEvent):
-            self._said = event.response
-        elif isinstance(event, ResponseOutputItemDoneEvent):
-            self._done[event.output_index] = event.item
-        elif isinstance(event, ResponseErrorEvent):
-            self._told = event
-            if self._said is None:
-                code, message = event.code or SERVER_ERROR, event.message or SERVER_ERROR_MESSAGE
-                self.refused = HttpError(500, code, message, param=event.param or None, source="upstream")
-        if self.outbox is not None:
-            self.outbox.put(frame)
-        if self._guard.finished:
-            self._end()
-
-    def _end(self) -> None:
-        if self.outbox is not None:
-            self.outbox.end()
-        self.ended.set()
-
-    def _fault(self, error: BaseException | None, what: str) -> None:
-        """Tell the operator what went wrong, and the client that something did."""
-        if self._signal.is_set():
-            what = f"{what} while it was stopped because the client has gone"
-        _log.error("handler %s of %s %s", self.handler.name, self.context.response_id, what, exc_info=error)
-        if not self._signal.is_set():
-            self._fail(SERVER_ERROR, SERVER_ERROR_MESSAGE, None)
-
-    def _fail(self, code: str, message: str, refused: HttpError | None) -> None:
-        """End the log with a failure, unless it has ended (decision 5)."""
-        if self._guard.finished:
-            return
-        if self._told is None:
-            payload = ErrorPayload(message=message, type=code, code=code, param=None)
-            self._commit(ResponseErrorEvent(sequence_number=0, code=code, message=message, param=None, error=payload))
-        else:  # the handler has told its reason, and did not go on to say that the response failed
-            code, message = self._told.code or code, self._told.message or message
-        if self._said is None:
-            self.refused = refused or self.refused
-            return
-        failed = msgspec.structs.replace(
-            self._said,
-            status="failed",
-            error=ResponseError(code=code, message=message),
-            output=[self._done[index] for index in sorted(self._done)],
-            incomplete_details=None,
-            completed_at=None,
-        )
-        self._commit(ResponseFailedEvent(sequence_number=0, response=failed))
-
-    def _invent(self) -> None:
+    async def _invent(self) -> None:
         """H3.1: a handler that says nothing has completed a response without output."""
         name, response_id = self.handler.name, self.context.response_id
         _log.warning("handler %s of %s said nothing; it counts as completed", name, response_id)
         stream = self.context.stream()
-        for event in (stream.emit_created(), stream.emit_in_progress(), stream.emit_completed()):
-            self._commit(event)
+        await self.begin(self.transcript.commit(stream.emit_created()))
+        self.put(self.transcript.commit(stream.emit_in_progress()))
+        await self._say_last(self.transcript.commit(stream.emit_completed()))
+
+    def _blame(self, error: BaseException | None) -> None:
+        """Tell the operator what the handler did."""
+        if isinstance(error, OutOfOrder):
+            what = "broke the order of events"
+        elif error is None:
+            what = "ended without a terminal event"
+        elif isinstance(error, anyio.get_cancelled_exc_class()):
+            what = "raised a cancellation of its own (H20.9)"
+        else:
+            what = "raised"
+        cause = self.signal.cause
+        if cause is not None:
+            what = f"{what} while it was stopped because {_BECAUSE[cause]}"
+        self.fault = error
+        # Where an event was refused, its name, and the rule where the state alone does not say it.
+        more = {"event": error.called, "rule": error.reason} if isinstance(error, OutOfOrder) else None
+        name, response_id = self.handler.name, self.context.response_id
+        _log.error("handler %s of %s %s", name, response_id, what, exc_info=error, extra=more)

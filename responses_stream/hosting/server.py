@@ -1,4 +1,4 @@
-"""`ResponsesServer`: the front door. Give it a handler, and it answers `POST /responses` as SSE or as JSON.
+"""`ResponsesServer`: the front door. Give it a handler, and it answers Responses clients.
 
 It knows no socket. `handle` takes a request as plain data and returns a reply as plain data; a transport does the rest.
 """
@@ -6,35 +6,49 @@ It knows no socket. `handle` takes a request as plain data and returns a reply a
 from __future__ import annotations
 
 import logging
+import platform
 import time
-from contextlib import AbstractAsyncContextManager
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
 import anyio
 import attrs
 import msgspec
 
+from responses_stream._version import __version__
 from responses_stream.builders.events import Events
+from responses_stream.hosting.attendance import Attendance
+from responses_stream.hosting.compacting import CompactionFunction, CompactionHandler, compact
 from responses_stream.hosting.context import ResponseContext
-from responses_stream.hosting.creation import make_context, parse_create, read_body
-from responses_stream.hosting.errors import HttpError, internal_error, json_reply
+from responses_stream.hosting.creating import create
+from responses_stream.hosting.errors import HttpError, internal_error
+from responses_stream.hosting.exchange import CREATE, DELETE, Exchange
 from responses_stream.hosting.handlers import Handler, HandlerFunction
-from responses_stream.hosting.http import ByteStream, HttpReply, HttpRequest
+from responses_stream.hosting.host import Host
+from responses_stream.hosting.http import HttpReply, HttpRequest, Timeouts
+from responses_stream.hosting.identity import Identify, identity_of_headers
+from responses_stream.hosting.logs import safe
+from responses_stream.hosting.managing import cancel, delete, input_items
 from responses_stream.hosting.options import ResponsesServerOptions
-from responses_stream.hosting.outbox import Outbox
 from responses_stream.hosting.owner import RunOwner
-from responses_stream.hosting.request_ids import request_id_of
-from responses_stream.hosting.routing import Router
-from responses_stream.hosting.run import Run
+from responses_stream.hosting.reading import EventBody
+from responses_stream.hosting.recording import STORE_SECONDS
+from responses_stream.hosting.requests import read_body
+from responses_stream.hosting.retrieving import retrieve
+from responses_stream.hosting.routing import ID, Call, Endpoint, Router
+from responses_stream.hosting.run import Deliverer
+from responses_stream.hosting.runs import Runs
+from responses_stream.hosting.storing import open_store
+from responses_stream.hosting.telemetry import Telemetry, found_telemetry
 from responses_stream.hosting.transports import find_transport
-from responses_stream.protocol.codec import encode
+from responses_stream.protocol.ids import new_response_id
 from responses_stream.protocol.request import CreateResponse
-from responses_stream.sse import DONE, SSE_HEADERS
+from responses_stream.stores.base import ResponseStore
 
 F = TypeVar("F", bound=HandlerFunction)
-
-HEADERS_WAIT: Final = 15.0
-"""How long the headers of a stream wait for its first event (decision 12)."""
+C = TypeVar("C", bound=CompactionFunction)
 
 _log: Final = logging.getLogger("responses_stream")
 
@@ -43,7 +57,15 @@ class ResponsesServer:
     """Serves the responses that one handler makes.
 
     Args:
+        store: where responses are kept; whoever made it closes it. Without one, the server makes and closes that of the
+            options, or a `MemoryStore`.
         options: choices and limits; see `ResponsesServerOptions`.
+        identify: tells whose a request is; by default its isolation headers do, which a gateway has to have checked
+            (decision 24).
+        clock: seconds since the epoch.
+        make_response_id: makes the id of a response, in the partition of the id that it is given, or a new one.
+        telemetry: who is told of requests and runs, besides the log; by default OpenTelemetry, where its API is
+            installed. `NoTelemetry` tells nobody.
 
     Example:
         >>> from responses_stream import ResponsesServer, TextResponse
@@ -54,148 +76,298 @@ class ResponsesServer:
         >>> server.run()  # doctest: +SKIP
     """
 
-    def __init__(self, *, options: ResponsesServerOptions | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        store: ResponseStore | None = None,
+        options: ResponsesServerOptions | None = None,
+        identify: Identify = identity_of_headers,
+        clock: Callable[[], float] = time.time,
+        make_response_id: Callable[[str | None], str] | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
+        self._handler: Deliverer = Handler.of(_no_handler)
+        self._compaction_handler: CompactionHandler | None = None
+        self._identify, self._clock, self._make_id = identify, clock, make_response_id
+        self._telemetry = found_telemetry() if telemetry is None else telemetry
+        self._given_store = store
+        self._own_store: ResponseStore | None = None
         self._options = options or ResponsesServerOptions()
-        self._handler = Handler.of(_no_handler)
-        self._owner = RunOwner(self._options.max_sync_handlers)
-        bases = [self._options.prefix] if self._options.prefix else ["", "/v1"]
-        self._router = Router(
-            {
-                **{f"{base}/responses": {"POST": self._create} for base in bases},
-                **{f"{base}/models": {"GET": self._models} for base in bases},
-                "/readiness": {"GET": self._readiness},
+        self._set_up()
+
+    def _set_up(self) -> None:
+        options = self._options
+        prefix = options.id_prefix
+        self._made: Host | None = None
+        self._homes = RunOwner(options.max_sync_handlers)
+        self._make = self._make_id or (lambda hint: new_response_id(hint, prefix))
+        bases = [options.prefix] if options.prefix else ["", "/v1"]
+        self._operations: dict[Endpoint, str] = {}
+        routes: dict[str, dict[str, Endpoint]] = {"/readiness": {"GET": self._readiness}}
+        for base in bases:
+            one = f"{base}/responses/{ID}"
+            routes |= {
+                f"{base}/responses": {"POST": self._to(CREATE, create)},
+                f"{base}/responses/compact": {"POST": self._to("compact_response", compact)},
+                one: {"GET": self._to("get_response", retrieve), "DELETE": self._to(DELETE, delete)},
+                f"{one}/cancel": {"POST": self._to("cancel_response", cancel)},
+                f"{one}/input_items": {"GET": self._to("list_input_items", input_items)},
+                f"{base}/models": {"GET": self._models},
             }
-        )
+        self._router = Router(routes)
+        own = f"responses-stream/{__version__} (python/{'.'.join(platform.python_version_tuple()[:2])})"
+        self._version = " ".join(filter(None, (own, options.additional_server_version)))
 
     @property
     def options(self) -> ResponsesServerOptions:
         """The choices and limits of this server."""
         return self._options
 
+    @property
+    def timeouts(self) -> Timeouts:
+        """How patient a transport is to be with clients (decision 27)."""
+        options = self._options
+        return Timeouts(
+            header_seconds=options.header_seconds,
+            idle_seconds=options.idle_seconds,
+            write_stall_seconds=options.write_stall_seconds,
+        )
+
+    @property
+    def has_store(self) -> bool:
+        """Whether it was told where to keep responses."""
+        return self._given_store is not None or self._options.store is not None
+
+    @property
+    def handler(self) -> Deliverer:
+        """What makes the responses. May be set, to something that stands between the handler and the engine."""
+        return self._handler
+
+    @handler.setter
+    def handler(self, handler: Deliverer) -> None:
+        self._handler = handler
+        if self._made is not None:
+            self._made.handler = handler
+
+    @property
+    def has_handler(self) -> bool:
+        """Whether a handler was registered."""
+        return not (isinstance(self._handler, Handler) and self._handler.is_of(_no_handler))
+
+    def configure(self, options: ResponsesServerOptions) -> None:
+        """Replace the options, before the first request; a store that they name replaces that of the server.
+
+        Raises:
+            RuntimeError: a request was handled already.
+        """
+        if self._made is not None:
+            raise RuntimeError("a server is configured before its first request")
+        if options.store is not None and options.store != self._options.store:
+            self._given_store = None
+        self._options = options
+        self._set_up()
+
     def response_handler(self, function: F) -> F:
         """Register the handler, as a decorator; the last one that is registered counts (H1.15).
 
         It is an async generator, a sync generator, a coroutine or a function that returns a `TextResponse`, `Events`
-        or an iterable of events, and takes ``(request, context)`` or ``(request, context, cancellation_signal)``.
+        or an iterable of events, and takes ``(request, context)`` or ``(request, context, cancellation_signal)``. An
+        async one gets a `ResponseContext`, a sync one a `SyncResponseContext` and a thread of its own.
 
         Raises:
-            InvalidType: it is anything else.
+            HandlerForm: it is anything else.
         """
-        self._handler = Handler.of(function)
+        self.handler = Handler.of(function)
         return function
 
-    def lifespan(self) -> AbstractAsyncContextManager[None]:
-        """Own the runs while the context is open; leaving it cancels those that are left.
+    def compaction_handler(self, function: C) -> C:
+        """Register what answers `POST /responses/compact`, as a decorator (W23).
 
-        A server that offers no such moment may do without: the first run starts an owner of its own.
+        It takes ``(request, context)`` and returns items, or a dict with them as ``output``; the server adds what is
+        missing.
+
+        Raises:
+            InvalidType: it does not take ``(request, context)``.
         """
-        return self._owner.lifespan()
+        self._compaction_handler = CompactionHandler.of(function)
+        if self._made is not None:
+            self._made.compaction_handler = self._compaction_handler
+        return function
 
-    def run(self, transport: str | None = None, *, host: str = "127.0.0.1", port: int = 8088) -> None:
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Own the runs while the context is open; leaving it drains and closes the server.
+
+        A server that offers no such moment may do without: the first request starts an owner of its own.
+
+        Raises:
+            Exception: what the store has trouble with when it is first asked.
+        """
+        host = self._host()
+        try:
+            async with self._homes.lifespan():
+                try:
+                    await host.ready()
+                    yield
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await self.drain()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.aclose()
+
+    async def drain(self) -> None:
+        """Take no further responses, and wait until those in the making have ended (decision 28).
+
+        Their handlers are told, and have the grace of the options; what has not ended then ends as failed, with the
+        code `server_shutting_down`. `GET`, cancel and delete go on to be answered.
+        """
+        await self._stop(self._host(), self._options.shutdown_grace_period_seconds)
+
+    async def _stop(self, host: Host, grace: float) -> None:
+        home = self._homes.current
+        if home is not None:
+            home.shutdown.set()
+        live = host.runs.stop(grace)
+        with anyio.move_on_after(grace + STORE_SECONDS):
+            for run in live:
+                await run.ended.wait()
+
+    async def aclose(self) -> None:
+        """End what is still in the making, without a grace, and let go of the store; one of its own is closed.
+
+        After that, the server may begin anew, in this event loop or another.
+        """
+        host = self._made
+        if host is None:
+            return
+        await self._stop(host, 0)
+        home = self._homes.current
+        if home is not None:
+            host.attendance.end(home)
+            home.shutdown = anyio.Event()
+        self._made = None
+        with anyio.move_on_after(STORE_SECONDS):
+            try:
+                await host.store.release(host.owner)
+                if self._own_store is not None:
+                    own, self._own_store = self._own_store, None
+                    await own.aclose()
+            except Exception:
+                _log.exception("the store could not be closed in order")
+
+    def run(self, transport: str | None = None, *, host: str | None = None, port: int | None = None) -> None:
         """Serve until the process is told to stop.
 
         Args:
             transport: the name of a transport; without it, that of the options, of the environment variable
                 `RESPONSES_TRANSPORT`, or `h11`.
-            host: the address to listen on.
-            port: the port to listen on.
+            host: the address to listen on; by default that of the options.
+            port: the port to listen on; by default that of the options.
 
         Raises:
             UnknownTransport: no installed package has a transport of that name.
             ImportError: what the transport needs is not installed.
             OSError: the address cannot be listened on.
         """
-        find_transport(transport or self._options.transport)(self, host=host, port=port)
+        options = self._options
+        serve = find_transport(transport or options.transport)
+        serve(self, host=options.host if host is None else host, port=options.port if port is None else port)
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one request; every error is a reply (decision 19).
 
-        To cancel this call, or to close the body of its reply, says that the client has gone: the handler is cancelled
-        (decision 13).
+        To cancel this call, or to close the body of its reply, says that the client has gone: a foreground run is
+        cancelled, a background run goes on (decision 13).
 
         Raises:
             Exception: only what iterating the body of the request raises.
         """
-        request_id = request_id_of(request)
+        exchange = Exchange.of(request, self._telemetry)
+        with exchange.answering():
+            reply = await self._reply(request, exchange)
+        tell = exchange.answered(reply)
+        if tell is not None and isinstance(reply.body, EventBody):
+            reply.body.on_close = tell
+        return reply
+
+    async def _reply(self, request: HttpRequest, exchange: Exchange) -> HttpReply:
         try:
-            endpoint = self._router.find(request)
+            endpoint, response_id = self._router.find(request)
+            exchange.finds(self._operations.get(endpoint, ""), response_id, request, self._telemetry)
             if request.method == "POST":
                 # Read out here, so that what the transport raises is the transport's again.
                 request = attrs.evolve(request, body=await read_body(request, self._options.max_body_bytes))
             try:
-                reply = await endpoint(request, request_id)
+                reply = await endpoint(Call(request, exchange.request_id, exchange, response_id))
             except HttpError:
                 raise
             except Exception:
-                _log.exception("the server failed at %s %s", request.method, request.path)
+                _log.exception("the server failed at %s %s", safe(request.method), safe(request.path))
                 raise internal_error() from None
         except HttpError as error:
-            reply = error.reply(request_id)
-        return attrs.evolve(reply, body=b"") if request.method == "HEAD" else reply
+            exchange.error = error.code
+            reply = error.reply(exchange.request_id)
+        headers = (*reply.headers, ("x-platform-server", self._version))
+        if request.method != "HEAD":
+            return attrs.evolve(reply, headers=headers)
+        if not isinstance(reply.body, bytes):
+            await reply.body.aclose()
+        return attrs.evolve(reply, headers=headers, body=b"")
 
-    async def _create(self, request: HttpRequest, request_id: str) -> HttpReply:
-        assert isinstance(request.body, bytes)
-        asked = parse_create(request.body, self._options)
-        context = make_context(request, asked, self._options, int(time.time()))
-        if context.mode_flags.stream:
-            return await self._stream(context, request_id)
-        run = Run(context, self._handler, None)
-        await self._owner.start(run.play)
-        try:
-            await run.ended.wait()
-        finally:
-            run.leave()
-        if run.refused is not None or run.response is None:
-            raise run.refused or internal_error()
-        return json_reply(200, encode(run.response), request_id)
+    def _host(self) -> Host:
+        """Return the inside of the server, made when it is first needed: only then is it known which options count."""
+        if self._made is None:
+            options = self._options
+            if self._given_store is None and self._own_store is None:
+                self._own_store = open_store(
+                    options.store,
+                    max_responses=options.max_stored_responses,
+                    event_retention=options.event_retention_seconds,
+                    response_retention=options.response_retention_seconds,
+                )
+            store = self._given_store or self._own_store
+            assert store is not None
+            runs, owner = Runs(options.max_concurrent_runs), uuid.uuid4().hex
+            self._made = Host(
+                options=options,
+                store=store,
+                owner=owner,
+                runs=runs,
+                homes=self._homes,
+                attendance=Attendance(
+                    store=store,
+                    owner=owner,
+                    runs=runs,
+                    lease=options.lease_seconds,
+                    grace=options.cancel_grace_seconds,
+                    keep_failed=options.on_failure == "keep",
+                ),
+                handler=self._handler,
+                compaction_handler=self._compaction_handler,
+                identify=self._identify,
+                clock=self._clock,
+                make_response_id=self._make,
+            )
+        return self._made
 
-    async def _stream(self, context: ResponseContext, request_id: str) -> HttpReply:
-        outbox = Outbox()
-        run = Run(context, self._handler, outbox)
-        await self._owner.start(run.play)
-        body = _EventStream(run, outbox, DONE if self._options.sse_done_marker else b"")
-        try:
-            with anyio.move_on_after(HEADERS_WAIT):
-                await outbox.filled()
-        except BaseException:
-            run.leave()
-            raise
-        return HttpReply(200, (*SSE_HEADERS.items(), ("x-request-id", request_id)), body)
+    def _to(self, operation: str, endpoint: Callable[[Host, Call], Awaitable[HttpReply]]) -> Endpoint:
+        async def answer(call: Call) -> HttpReply:
+            return await endpoint(self._host(), call)
 
-    async def _models(self, _: HttpRequest, request_id: str) -> HttpReply:
-        model = (self._options.default_model or "").strip()
-        known = {"id": model, "object": "model", "created": 0, "owned_by": "responses-stream"}
-        return json_reply(200, msgspec.json.encode({"object": "list", "data": [known] if model else []}), request_id)
+        self._operations[answer] = operation
+        return answer
 
-    async def _readiness(self, _: HttpRequest, request_id: str) -> HttpReply:
-        return json_reply(200, b'{"status":"healthy"}', request_id)
+    async def _models(self, call: Call) -> HttpReply:
+        default = (self._options.default_model or "").strip()
+        names = dict.fromkeys([*([default] if default else []), *self._options.models])
+        known = [{"id": name, "object": "model", "created": 0, "owned_by": "responses-stream"} for name in names]
+        return self._host().json(call, msgspec.json.encode({"object": "list", "data": known}))
+
+    async def _readiness(self, call: Call) -> HttpReply:
+        return self._host().json(call, b'{"status":"healthy"}')
 
 
 async def _no_handler(_request: CreateResponse, _context: ResponseContext) -> Events:
     """H1.14: a server without a handler answers as one whose handler fails."""
     raise LookupError("no handler is registered: decorate one with @server.response_handler")
-
-
-class _EventStream(ByteStream):
-    """The frames of one run as the body of a reply. Closing it before its end says that the client has gone."""
-
-    def __init__(self, run: Run, outbox: Outbox, last: bytes) -> None:
-        self._run, self._outbox, self._last = run, outbox, last
-        self._sent_all = False
-
-    def __aiter__(self) -> _EventStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        if self._sent_all:
-            raise StopAsyncIteration
-        frames = await self._outbox.take()
-        if self._outbox.ended:
-            # The marker goes out with the terminal event: clients want the end to be one moment (decision 2).
-            self._sent_all = True
-            frames += self._last
-        return frames
-
-    async def aclose(self) -> None:
-        self._sent_all = True
-        self._run.leave()

@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from responses_stream.hosting.errors import HttpError
-from responses_stream.hosting.http import ByteStream, CutShort, HttpReply, HttpRequest
+from responses_stream.hosting.http import ByteStream, CutShort, HttpReply, HttpRequest, Timeouts
 from responses_stream.hosting.request_ids import request_id_of
 from responses_stream.tap.hops import to_client, to_upstream
 from responses_stream.tap.upstream import Upstream
@@ -49,9 +49,17 @@ class Tap:
         self._watch = watch
         self._client: httpx.AsyncClient | None = None
 
+    @property
+    def timeouts(self) -> Timeouts:
+        """As patient as any server is."""
+        return Timeouts()
+
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Keep connections to the upstream while the context is open."""
         return self._connected()
+
+    async def drain(self) -> None:
+        """Do nothing: what is passed on ends by itself, and a new request would be passed on as well."""
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Pass *request* on. What the upstream cannot be blamed for is answered with the usual envelope.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET
@@ -12,6 +12,8 @@ from msgspec import UNSET
 from responses_stream.errors import DecodeError, InvalidType
 from responses_stream.protocol.base import Wire
 from responses_stream.protocol.codec import from_json, to_builtins
+from responses_stream.protocol.dumping import Dumps as Dumps
+from responses_stream.protocol.dumping import dumped
 from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.protocol.plans import plan_of, tags_of
 from responses_stream.sse import FrameDecoder
@@ -21,14 +23,6 @@ TEXT: Final = (bytes, bytearray, memoryview, str)
 """The types of text."""
 
 _DONE: Final = b"[DONE]"
-
-
-@runtime_checkable
-class Dumps(Protocol):
-    """An object that can say itself as plain data, as those of the `openai` package do."""
-
-    def model_dump(self, *, mode: str, exclude_unset: bool, by_alias: bool, warnings: bool) -> dict[str, Any]:
-        """Return the object as plain data."""
 
 
 Source: TypeAlias = Wire | Mapping[str, Any] | Dumps | bytes | bytearray | memoryview | str
@@ -64,8 +58,7 @@ def plain(value: object, name: str) -> dict[str, Any]:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, Dumps):
-        # The client does not check what it reads; that a value does not fit its type is ours to say, not pydantic's.
-        return value.model_dump(mode="json", exclude_unset=True, by_alias=True, warnings=False)
+        return dumped(value)
     raise InvalidType(name, "an event, a dict, an object of the openai package, bytes or text", value)
 
 

@@ -13,11 +13,13 @@ import anyio
 import pytest
 
 from responses_stream import CreateResponse, ResponseContext, TextResponse
-from responses_stream.checking import runs, watching
+from responses_stream.checking import clients, runs, watching
+from responses_stream.checking.asking import MODES
 from responses_stream.checking.report import CheckReport, Finding
 from responses_stream.checking.runs import check_handler
 
 TIMEOUT = 0.3
+WHOLE_MODES = [mode.name for mode in MODES if not mode.stops]
 
 
 @pytest.fixture
@@ -62,6 +64,25 @@ def test_an_async_handler_that_waits_for_ever_is_stopped(backend: str) -> None:
     assert len(set(stopped)) == 4
 
 
+def test_one_that_waits_in_the_background_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's leaving ends a background run, so the check cancels it."""
+    monkeypatch.setattr(clients, "TO_BE_CANCELLED", 0.3)
+    stopped: list[str] = []
+
+    async def waits(_request: CreateResponse, context: ResponseContext) -> AsyncIterator[Any]:
+        try:
+            yield context.stream().emit_created()
+            await anyio.Event().wait()
+        finally:
+            stopped.append(context.response_id)
+
+    modes = ["background", "background-stream", "cancelled", "leaving"]
+    report = check_handler(waits, inputs=["absent"], modes=modes, timeout=0.1)
+    finding = only_finding(report)
+    assert (finding.code, shown(finding)) == ("unanswered", ("await anyio.Event().wait()", "0 response.created"))
+    assert len(set(stopped)) == 8
+
+
 def test_a_sync_handler_that_waits_for_ever_is_left_behind(never: threading.Event) -> None:
     def waits(_request: CreateResponse, context: ResponseContext) -> Iterator[Any]:
         yield context.stream().emit_created()
@@ -98,7 +119,7 @@ def test_a_handler_that_hangs_once_is_checked_to_the_end(never: threading.Event)
         yield from TextResponse(context, request, text="ok")
 
     report = check_handler(hangs_first, inputs=["absent"], timeout=1)
-    assert [case.verdict for case in report.cases] == ["fail"] + ["ok"] * 7
+    assert [case.verdict for case in report.cases] == ["fail"] + ["ok"] * 17
 
 
 def test_a_handler_that_answers_and_does_not_end_is_a_warning() -> None:
@@ -136,13 +157,12 @@ def test_a_handler_that_talks_for_ever_is_stopped(monkeypatch: pytest.MonkeyPatc
             yield event
 
     for handler in (talks, talks_in_the_loop):
-        finding = only_finding(check_handler(handler, inputs=["absent"]))
+        finding = only_finding(check_handler(handler, inputs=["absent"], modes=WHOLE_MODES))
         assert (finding.code, finding.message) == ("endless", "it said 500 events, and did not end")
         assert finding.excerpt[0].split()[:2] == ["498", "response.output_text.delta"]
 
 
-def test_one_that_talks_for_ever_and_lets_nobody_else_run_is_stopped_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "_SLACK", 0.1)
+def test_one_that_talks_for_ever_and_never_waits_does_not_keep_the_loop_from_running() -> None:
     stopped = threading.Event()
 
     async def talks(_request: CreateResponse, context: ResponseContext) -> AsyncIterator[Any]:
@@ -153,7 +173,7 @@ def test_one_that_talks_for_ever_and_lets_nobody_else_run_is_stopped_too(monkeyp
             stopped.set()
 
     report = check_handler(talks, inputs=["absent"], modes=["json"], timeout=0.01, fail_fast=True)
-    assert only_finding(report).code == "blocking"
+    assert only_finding(report).code == "unanswered"
     assert stopped.wait(30)
 
 

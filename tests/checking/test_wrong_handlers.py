@@ -21,11 +21,13 @@ from responses_stream import (
     TextResponse,
 )
 from responses_stream.builders.events import Events
+from responses_stream.checking.asking import MODES
 from responses_stream.checking.report import CheckReport, Finding
 from responses_stream.checking.runs import check_handler
 from responses_stream.protocol.events import ResponseStreamEvent
 
 Told = AsyncIterator[Any]
+WHOLE_MODES = [mode.name for mode in MODES if not mode.stops]
 
 
 def good(context: ResponseContext) -> list[ResponseStreamEvent]:
@@ -161,6 +163,8 @@ WRONG = [
     (says_nothing, "silent", None),
 ]
 WARNINGS = {"R037", "silent"}
+STREAMED_TOO = ["background-stream", "cancelled", "leaving"]
+"""The modes beside `stream` in which a client gets a stream, or a part of one."""
 
 
 def checked(handler: Any, **settings: Any) -> CheckReport:
@@ -176,17 +180,24 @@ def only_finding(report: CheckReport) -> Finding:
 
 @pytest.mark.parametrize(("handler", "code", "index"), WRONG, ids=[handler.__name__ for handler, _, _ in WRONG])
 def test_each_fault_is_named_once_in_every_mode_and_nothing_else_is(handler: Any, code: str, index: int | None) -> None:
-    report = checked(handler)
+    report = checked(handler, modes=WHOLE_MODES)
     finding = only_finding(report)
     assert (finding.code, finding.index, finding.where) == (code, index, "handler")
     assert finding.severity == ("warning" if code in WARNINGS else "error")
     assert report.ok is (code in WARNINGS)
-    assert f"{code} {finding.severity} in absent: no input (json) and 7 other cases" in str(report)
+    assert f"{code} {finding.severity} in absent: no input (json) and 11 other cases" in str(report)
     assert finding.hint
 
 
+@pytest.mark.parametrize("handler", [handler for handler, _, _ in WRONG], ids=lambda handler: handler.__name__)
+def test_where_it_is_stopped_nothing_else_is_found(handler: Any) -> None:
+    expected = {code for one, code, _ in WRONG if one is handler}
+    report = checked(handler, modes=["cancelled", "leaving", "leaving-at-once"])
+    assert {finding.code for finding, _ in report.faults()} <= expected
+
+
 def test_the_event_is_shown_with_what_stands_around_it() -> None:
-    finding = only_finding(checked(tells_another_item))
+    finding = only_finding(checked(tells_another_item, modes=WHOLE_MODES))
     assert finding.path == "$.item_id"
     assert "'msg_other'" in finding.message
     assert [line[:36].split() for line in finding.excerpt] == [
@@ -197,7 +208,7 @@ def test_the_event_is_shown_with_what_stands_around_it() -> None:
 
 
 def test_a_handler_that_raises_is_told_with_its_own_traceback() -> None:
-    finding = only_finding(checked(raises_later))
+    finding = only_finding(checked(raises_later, modes=WHOLE_MODES))
     assert finding.message == "ValueError: later"
     lines = finding.traceback.splitlines()
     assert lines[0] == "Traceback (most recent call last):"
@@ -205,7 +216,7 @@ def test_a_handler_that_raises_is_told_with_its_own_traceback() -> None:
     assert lines[-1] == "ValueError: later"
     assert "hosting" not in finding.traceback
     assert finding.excerpt[-1].split() == [">", "(here)"]
-    report = checked(raises_later)
+    report = checked(raises_later, modes=WHOLE_MODES)
     assert {case.outcome for case in report.cases} == {"failed", "failed, 7 events"}
 
 
@@ -216,7 +227,7 @@ def test_a_builder_that_refuses_is_told_with_its_rule_and_the_line_of_the_handle
         yield stream.emit_in_progress()
         yield stream.emit_in_progress()
 
-    finding = only_finding(checked(twice))
+    finding = only_finding(checked(twice, modes=WHOLE_MODES))
     assert finding.code == "R035"
     assert "OutOfOrder: response.in_progress in state response in progress" in finding.message
     assert "yield stream.emit_in_progress()" in finding.traceback
@@ -244,7 +255,7 @@ def test_a_handler_that_breaks_on_empty_input_only() -> None:
     finding, cases = report.faults()[0]
     assert (finding.code, len(report.faults())) == ("raised", 1)
     assert {case.name for case in cases} == {"empty", "an empty list", "no input", "input null"}
-    assert len(cases) == 16
+    assert len(cases) == 4 * len(MODES)
 
 
 def test_a_handler_that_breaks_on_unicode_only() -> None:
@@ -268,7 +279,30 @@ def test_a_handler_that_breaks_when_it_streams_only() -> None:
     report = checked(two_ways)
     [(finding, cases)] = report.faults()
     assert (finding.code, finding.index) == ("R093", 3)
-    assert {case.mode for case in cases} == {"stream", "stream-unstored"}
+    assert {case.mode for case in cases} == {"stream", "stream-unstored", *STREAMED_TOO}
+
+
+def test_a_handler_that_breaks_in_the_background_only() -> None:
+    async def two_ways(request: CreateResponse, context: ResponseContext) -> Any:
+        flags = context.mode_flags
+        if flags.background:
+            return [event for event in good(context) if event.type != "response.content_part.added"]
+        return TextResponse(context, request, text="ok")
+
+    report = checked(two_ways)
+    [(finding, cases)] = report.faults()
+    assert (finding.code, finding.index) == ("R093", 3)
+    assert {case.mode for case in cases} == {"background", "background-stream", "cancelled"}
+
+
+def test_an_answer_of_its_own_for_the_background_is_told() -> None:
+    async def two_ways(request: CreateResponse, context: ResponseContext) -> TextResponse:
+        return TextResponse(context, request, text=str(context.mode_flags.background))
+
+    report = checked(two_ways, deterministic=True)
+    [(finding, cases)] = report.faults()
+    assert (finding.code, finding.path) == ("disagrees", "$.output[0].content[0].text")
+    assert {case.mode for case in cases} == {"background", "background-stream"}
 
 
 def test_answers_that_differ_are_a_warning_unless_the_handler_is_deterministic() -> None:
@@ -283,7 +317,9 @@ def test_answers_that_differ_are_a_warning_unless_the_handler_is_deterministic()
         assert report.ok is not deterministic
         assert (finding.code, finding.where, finding.path) == ("disagrees", "answer", "$.output[0].content[0].text")
         assert [(case.name, case.mode) for case in cases] == [
-            (name, mode) for name in ("no input", "input null") for mode in ("stream", "stream-unstored")
+            (name, mode)
+            for name in ("no input", "input null")
+            for mode in ("stream", "stream-unstored", "background", "background-stream")
         ]
 
 
@@ -304,7 +340,9 @@ def test_a_rule_can_be_left_out_and_the_profile_chosen() -> None:
     assert checked(goes_from_created_to_completed, ignore=["R037"]).faults() == []
     assert checked(goes_from_created_to_completed, profile="azure").faults() == []
     # The engine refuses it in any profile.
-    assert only_finding(checked(skips_in_progress, profile="lenient")).message.startswith("response.output_item.added")
+    assert only_finding(checked(skips_in_progress, profile="lenient", modes=WHOLE_MODES)).message.startswith(
+        "response.output_item.added"
+    )
 
 
 def test_a_request_that_the_engine_refuses_was_not_checked() -> None:
@@ -335,11 +373,12 @@ def server_of(kind: type[ResponsesServer], **options: Any) -> ResponsesServer:
 
 
 def test_what_the_server_adds_is_told_of_the_wire_and_not_of_the_handler() -> None:
-    report = checked(server_of(ResponsesServer), profile="openai")
+    report = checked(server_of(ResponsesServer), profile="openai", modes=WHOLE_MODES)
     [(finding, cases)] = report.faults()
     assert (finding.code, finding.where) == ("R006", "wire")
-    assert {case.mode for case in cases} == {"stream", "stream-unstored"}
-    assert checked(server_of(ResponsesServer, sse_done_marker=False), profile="openai").faults() == []
+    assert {case.mode for case in cases} == {"stream", "stream-unstored", "background-stream"}
+    server = server_of(ResponsesServer, sse_done_marker=False)
+    assert checked(server, profile="openai", modes=WHOLE_MODES).faults() == []
 
 
 class Breaking(ResponsesServer):
@@ -370,7 +409,7 @@ class Mixing(ResponsesServer):
     ],
 )
 def test_a_fault_of_the_engine_is_not_put_down_to_the_handler(kind: type[ResponsesServer], messages: list[str]) -> None:
-    report = checked(server_of(kind))
+    report = checked(server_of(kind), modes=["json", "stream"])
     found = [finding for finding, _ in report.faults() if finding.code != "disagrees"]
     assert [(finding.code, finding.where) for finding in found] == [("engine", "answer")] * len(messages)
     assert [finding.message for finding in found] == messages

@@ -73,7 +73,7 @@ def test_a_server_or_a_handler_is_checked(target: str, capsys: pytest.CaptureFix
 def test_without_a_name_a_handler_of_that_name_will_do(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "bare_agent.py").write_text(PROGRAM.replace("server", "other").replace("def text", "def handler"))
     assert main(["check", "bare_agent.py", "--inputs", "absent"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("handler in profile strict: 8 cases, 8 ok")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("handler in profile strict: 18 cases, 18 ok")
 
 
 def test_a_wrong_handler_is_status_1_and_told_with_the_line_that_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
@@ -82,7 +82,7 @@ def test_a_wrong_handler_is_status_1_and_told_with_the_line_that_is_wrong(capsys
     assert "fail  absent: no input (json)" in out
     assert out.count("AttributeError: 'list' object has no attribute 'upper'") == 2
     assert "text=request.input.upper())" in out
-    assert out.splitlines()[-1].endswith("32 cases, 0 ok, 0 warn, 32 fail")
+    assert out.splitlines()[-1].endswith("72 cases, 0 ok, 0 warn, 72 fail")
 
 
 def test_a_warning_is_status_0(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +91,7 @@ def test_a_warning_is_status_0(capsys: pytest.CaptureFixture[str]) -> None:
     assert "warn  absent: no input (stream)" in out
     assert "R037 warning in absent: no input (stream) and 1 other case, in what the handler said" in out
     assert main(["check", "some_agent:skips", "--inputs", "absent", "--ignore", "R037"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].endswith("8 cases, 8 ok, 0 warn, 0 fail")
+    assert capsys.readouterr().out.splitlines()[-1].endswith("18 cases, 18 ok, 0 warn, 0 fail")
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,7 +109,7 @@ def test_what_a_handler_prints_does_not_get_into_the_report(capsys: pytest.Captu
     assert main(["check", "some_agent", "--format", "json", "--inputs", "absent"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["ok"] is True
-    assert captured.err == PRINTED * 8
+    assert captured.err == PRINTED * 18
 
 
 def test_requests_of_ones_own_are_asked_in_every_mode(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,7 +118,7 @@ def test_requests_of_ones_own_are_asked_in_every_mode(place: Path, capsys: pytes
     arguments = ["--request", "one.json", "--request", "two.json", "--inputs", "none"]
     assert main(["check", "some_agent:wants_text", *arguments]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[:8]] == ["ok"] * 4 + ["fail"] * 4
+    assert [line.split()[0] for line in lines[:18]] == ["ok"] * 9 + ["fail"] * 9
     assert lines[0].split()[1:4] == ["request:", "request", "1"]
 
 
@@ -182,8 +182,8 @@ def test_a_target_is_named_in_full() -> None:
 def test_it_is_a_command_of_its_own(place: Path) -> None:
     command = [sys.executable, "-m", "responses_stream", "check", "some_agent.py", "--inputs", "settings"]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, PRINTED * 28)
-    assert done.stdout.splitlines()[-1] == "echo in profile strict: 28 cases, 28 ok, 0 warn, 0 fail"
+    assert (done.returncode, done.stderr) == (0, PRINTED * 63)
+    assert done.stdout.splitlines()[-1] == "echo in profile strict: 63 cases, 63 ok, 0 warn, 0 fail"
 
 
 def test_the_example_of_the_docs_stands_the_check(capsys: pytest.CaptureFixture[str]) -> None:

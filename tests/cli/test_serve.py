@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Callable
@@ -13,9 +14,10 @@ import pytest
 from responses_stream import ResponsesServer, ResponsesServerOptions
 from responses_stream.cli import main
 from responses_stream.cli.failure import CommandError
-from responses_stream.cli.serve import load_server
+from responses_stream.cli.serve import DEFAULT_STORE, load_server
 from responses_stream.hosting import transports
 from responses_stream.hosting.http import Engine
+from responses_stream.hosting.settings import CONFIG_VARIABLE, settings
 from responses_stream.hosting.transports import UnknownTransport, find_transport
 
 PROGRAM = """
@@ -25,6 +27,30 @@ server = ResponsesServer()
 other = ResponsesServer()
 nothing = 3
 """
+# The options that `serve` arrives at, noted by a server that then serves nothing.
+NOTING = """
+from responses_stream import ResponsesServer, ResponsesServerOptions
+class Noting(ResponsesServer):
+    has_store = False
+    noted = None
+    def configure(self, options):
+        self.noted = options
+    def run(self, transport=None, *, host=None, port=None):
+        assert (transport, host, port) == (None, None, None)
+        self.ran_with = self.noted
+server = Noting()
+chosen = Noting(options=ResponsesServerOptions(max_json_depth=5, host="of-the-program"))
+stored = Noting()
+stored.has_store = True
+"""
+VARIABLES = [variable for setting in settings() for variable in setting.variables]
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an environment that sets options, the tests shall not know."""
+    for variable in (*VARIABLES, CONFIG_VARIABLE):
+        monkeypatch.delenv(variable, raising=False)
 
 
 @pytest.fixture
@@ -109,7 +135,6 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Call]]:
         "entry_points",
         lambda *, group: EntryPoints([Found(name=name, value="x:y", group=group) for name in noted]),
     )
-    monkeypatch.delenv("RESPONSES_TRANSPORT", raising=False)
     return noted
 
 
@@ -117,8 +142,121 @@ def test_the_command_line_reaches_the_transport(place: Path, calls: dict[str, li
     write(place, "some_app")
     assert main(["serve", "some_app", "--host", "::1", "--port", "99", "--transport", "two"]) == 0
     assert calls["two"] == [(sys.modules["some_app"].server, "::1", 99)]
-    assert main(["serve", "some_app"]) == 0
-    assert calls["h11"] == [(sys.modules["some_app"].server, "127.0.0.1", 8088)]
+    assert main(["serve", "some_app:other"]) == 0
+    assert calls["h11"] == [(sys.modules["some_app"].other, "127.0.0.1", 8088)]
+
+
+def served(*arguments: str, name: str = "server") -> ResponsesServerOptions:
+    """The options with which ``serve`` runs a server of `NOTING`."""
+    # Each call is a process of its own to whom it matters.
+    sys.modules.pop("noting", None)
+    Path("noting.py").write_text(NOTING)
+    assert main(["serve", f"noting.py:{name}", *arguments]) == 0
+    options = getattr(sys.modules["noting"], name).ran_with
+    assert isinstance(options, ResponsesServerOptions)
+    return options
+
+
+@pytest.mark.usefixtures("place")
+def test_every_option_has_a_flag() -> None:
+    flags = {
+        "models": "a,b",
+        "id_prefix": "mine",
+        "keep_alive": "off",
+        "on_failure": "drop",
+        "sse_done_marker": "no",
+        "open_responses_reasoning": "yes",
+        "store": "memory:",
+    }
+    given = {setting.flag: flags.get(setting.name, "7") for setting in settings()}
+    options = served(*(word for flag in given.items() for word in flag))
+    for setting in settings():
+        assert getattr(options, setting.name) != setting.default, setting.name
+    assert (options.port, options.models, options.store, options.sse_done_marker) == (7, ("a", "b"), "memory:", False)
+    assert served("--default-fetch-history-count", "-1").default_fetch_history_count == -1
+
+
+@pytest.mark.usefixtures("place")
+def test_a_flag_wins_over_the_program_and_it_over_the_environment_and_that_over_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Path("mine.toml").write_text(
+        "[responses-stream]\nmax_json_depth = 9\nport = 9\nidle_seconds = 9\nid_prefix = 'file'"
+    )
+    monkeypatch.setenv("RESPONSES_MAX_JSON_DEPTH", "8")
+    monkeypatch.setenv("PORT", "8")
+    monkeypatch.setenv("RESPONSES_HOST", "of-the-environment")
+    monkeypatch.setenv("RESPONSES_IDLE_SECONDS", "8")
+    assert served("--config", "mine.toml", "--port", "6", name="chosen") == ResponsesServerOptions(
+        port=6, max_json_depth=5, host="of-the-program", idle_seconds=8, id_prefix="file", store=DEFAULT_STORE
+    )
+    monkeypatch.setenv("RESPONSES_CONFIG", "mine.toml")
+    assert served("--max-json-depth", "7", name="chosen").max_json_depth == 7
+    assert served().id_prefix == "file"
+
+
+@pytest.mark.usefixtures("place")
+def test_responses_are_kept_in_a_file_where_nobody_chose_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert served().store == DEFAULT_STORE == "sqlite:///responses.sqlite3"
+    assert served(name="stored").store is None
+    assert served("--store", "memory:").store == "memory:"
+    monkeypatch.setenv("RESPONSES_STORE", "sqlite:///other.sqlite3")
+    assert served().store == "sqlite:///other.sqlite3"
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "reason"),
+    [
+        ("--port", "high", "expected a whole number, got 'high'"),
+        ("--port", "65536", "has to be between 0 and 65535, got 65536"),
+        ("--keep-alive", "loud", "expected comment, event, auto or off, got 'loud'"),
+        ("--sse-done-marker", "perhaps", "expected true or false, got 'perhaps'"),
+    ],
+)
+def test_a_bad_flag_is_told_before_the_target_is_looked_for(
+    flag: str, text: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "nowhere.py", flag, text])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"responses-stream serve: error: argument {flag}: {reason}\n")
+
+
+def test_a_flag_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "nowhere.py", "--model", "tutor"])
+    assert "unrecognized arguments: --model" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("place")
+def test_a_bad_variable_or_file_ends_the_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """H14.23, with the option and its source."""
+    Path("noting.py").write_text(NOTING)
+    Path("mine.toml").write_text("[responses-stream]\nprot = 9")
+    assert main(["serve", "noting.py", "--config", "mine.toml"]) == 2
+    assert re.fullmatch(
+        r"responses-stream: prot: there is no such option; closest: port\b.* \(key prot of mine.toml\)\n",
+        capsys.readouterr().err,
+    )
+    assert main(["serve", "noting.py", "--config", "missing.toml"]) == 2
+    assert capsys.readouterr().err.startswith("responses-stream: missing.toml: cannot be read: ")
+    monkeypatch.setenv("PORT", "high")
+    assert main(["serve", "noting.py"]) == 2
+    assert capsys.readouterr().err == (
+        "responses-stream: port: expected a whole number, got 'high' (environment variable PORT)\n"
+    )
+
+
+def test_the_help_tells_every_option_with_its_variable_and_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--help"])
+    out = " ".join(capsys.readouterr().out.split())
+    for setting in settings():
+        assert f"{setting.flag} VALUE" in out
+        assert f"${setting.variables[0]}" in out
+    assert "the port to listen on; 0 is a free one (H14.11) (default: $PORT or 8088)" in out
 
 
 def test_an_argument_wins_over_the_options_and_they_over_the_environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -10,7 +11,14 @@ import anyio
 import attrs
 import pytest
 
-from responses_stream import CreateResponse, HttpReply, ResponseContext, ResponsesServer, TextResponse
+from responses_stream import (
+    CreateResponse,
+    HttpReply,
+    ResponseContext,
+    ResponsesServer,
+    ResponsesServerOptions,
+    TextResponse,
+)
 from responses_stream.builders.events import Events
 from responses_stream.hosting.cancellation import CancellationSignal
 from responses_stream.protocol.events import ResponseStreamEvent
@@ -139,11 +147,12 @@ async def test_other_runs_go_on() -> None:
 async def test_every_open_generator_is_closed() -> None:
     server = ResponsesServer()
     closed: list[str] = []
-    all_closed = anyio.Event()
+    begun_telling, all_closed = anyio.Event(), anyio.Event()
 
     async def tokens() -> AsyncIterator[str]:
         try:
             while True:
+                begun_telling.set()
                 yield "x" * 1000
         finally:
             closed.append("tokens")
@@ -159,7 +168,9 @@ async def test_every_open_generator_is_closed() -> None:
             closed.append("outer")
             all_closed.set()
 
-    await leave(await begun(server))
+    reply = await begun(server)
+    await begun_telling.wait()
+    await leave(reply)
     await all_closed.wait()
     assert closed == ["tokens", "outer"]
 
@@ -235,7 +246,7 @@ async def test_a_sync_handler_is_told_to_stop(
     blocking.go_on.set()
     await anyio.to_thread.run_sync(blocking.stopped.wait)
     assert blocking.seen == seen
-    assert caplog.records == []
+    assert [record for record in caplog.records if record.levelno > logging.WARNING] == []
 
 
 async def test_a_handler_that_fails_while_it_is_stopped_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -264,7 +275,8 @@ async def test_a_handler_that_fails_while_it_is_stopped_is_logged(caplog: pytest
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("begins", [True, False])
 async def test_the_end_of_the_server_ends_its_runs_with_a_failure(stream: bool, begins: bool) -> None:
-    endless = Endless(begins=begins)
+    options = ResponsesServerOptions(shutdown_grace_period_seconds=0.001)
+    endless = Endless(ResponsesServer(options=options), begins=begins)
     answers: list[Answer] = []
 
     async def follow() -> None:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from responses_stream import CreateResponse, ResponseContext, ResponseEventStream, ResponsesServer
+from responses_stream.hosting.http import CutShort
 from responses_stream.protocol.base import UnknownEvent
 from responses_stream.protocol.events import ResponseErrorEvent
 
@@ -79,9 +80,9 @@ def is_created_with_output(stream: ResponseEventStream) -> Iterator[Any]:
 
 BEFORE = [
     Fault("raised", raises_at_once),
-    Fault("expected events", yields_text),
-    Fault("expected events", yields_a_dict),
-    Fault("expected events", yields_none),
+    Fault("what the handler said: expected an event", yields_text),
+    Fault("not a valid response.created event", yields_a_dict),
+    Fault("what the handler said: expected an event", yields_none),
     Fault("response.in_progress in state response before response.created", begins_with_in_progress),
     Fault("R030", begins_with_an_unknown_event),
     Fault("R042", has_another_id),
@@ -136,7 +137,7 @@ AFTER = [
     Fault("broke the order of events", event_out_of_order),
     Fault("response.completed with status failed", completes_with_another_status),
     Fault("half a surrogate pair", cannot_be_written),
-    Fault("expected events", yields_an_exception),
+    Fault("what the handler said: expected an event", yields_an_exception),
 ]
 
 
@@ -208,7 +209,7 @@ async def test_after_created_a_stream_ends_with_error_and_failed(
         "status": "failed",
         "error": {"code": "server_error", "message": MESSAGE},
     }
-    [record] = caplog.records
+    [record] = [record for record in caplog.records if record.getMessage().startswith("handler ")]
     assert (record.name, record.levelno) == ("responses_stream", logging.ERROR)
     assert response["id"] in record.getMessage()
     assert fault.logged in caplog.text
@@ -323,9 +324,9 @@ async def test_a_fault_of_the_engine_ends_one_run_and_no_other(
         yield events.emit_created()
         if request.input == "first":
             await release.wait()
-        yield events.emit_completed()
+            yield events.emit_completed()
 
-    def fail(_: object) -> bytes:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError(SECRET)
 
     answers = []
@@ -337,15 +338,21 @@ async def test_a_fault_of_the_engine_ends_one_run_and_no_other(
         tasks.start_soon(first)
         await anyio.wait_all_tasks_blocked()
         with monkeypatch.context() as patch:
-            patch.setattr("responses_stream.hosting.run.encode_event", fail)
-            answer = await ask(server, {"stream": stream})
-        assert answer.events == [] if stream else answer.status == 500
+            patch.setattr("responses_stream.hosting.publication.failed", fail)
+            if stream:
+                # A stream that cannot be ended is cut: a client must not take it for a whole one.
+                with pytest.raises(CutShort):
+                    await ask(server, {"stream": True})
+            else:
+                answer = await ask(server, {})
+                assert (answer.status, answer.error["code"]) == (500, "server_error")
+                assert answer.headers["x-platform-error-source"] == "platform"
         release.set()
     assert answers[0].json["status"] == "completed"
     assert "the engine failed" in caplog.text
 
 
-@pytest.mark.parametrize("returned", [None, 3, "text", b"bytes", object(), {"type": "error"}])
+@pytest.mark.parametrize("returned", [None, 3, "text", b"bytes", object()])
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_a_handler_has_to_return_events(returned: Any, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     server = ResponsesServer()
@@ -358,7 +365,7 @@ async def test_a_handler_has_to_return_events(returned: Any, kind: str, caplog: 
 
     server.response_handler(in_loop if kind == "async" else in_thread)
     assert (await ask(server, {})).status == 500
-    assert "expected events" in caplog.text
+    assert "what the handler said: expected an event" in caplog.text
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

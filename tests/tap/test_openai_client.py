@@ -62,7 +62,7 @@ def test_every_way_of_asking(server: ResponsesServer, anyio_backend: str, tmp_pa
         assert client.responses.create(model="m", input="JSON").output_text == "You said: JSON"
         assert client.models.list().data == []
         with pytest.raises(openai.BadRequestError) as refused:
-            client.responses.create(model="m", input="x", background=True, stream=True)
+            client.responses.create(model="m", input="x", background=True, store=False)
         assert refused.value.code == "unsupported_parameter"
         with pytest.raises(openai.NotFoundError):
             client.embeddings.create(model="m", input="x")

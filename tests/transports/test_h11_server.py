@@ -14,7 +14,7 @@ import anyio
 import attrs
 import pytest
 
-from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest
+from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest, Timeouts
 from responses_transports import h11_connection
 from responses_transports.h11_server import serve_async
 
@@ -29,7 +29,12 @@ class FakeEngine:
 
     answer: Callable[[HttpRequest], Awaitable[HttpReply]]
     asked: list[HttpRequest] = attrs.field(factory=list)
+    timeouts: Timeouts = attrs.field(factory=Timeouts)
     is_open: bool = False
+    drained: bool = False
+
+    async def drain(self) -> None:
+        self.drained = True
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         self.asked.append(request)
@@ -66,8 +71,10 @@ async def serving(engine: FakeEngine) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def talking(answer: Callable[[HttpRequest], Awaitable[HttpReply]]) -> AsyncIterator[tuple[Wire, FakeEngine]]:
-    engine = FakeEngine(answer)
+async def talking(
+    answer: Callable[[HttpRequest], Awaitable[HttpReply]], timeouts: Timeouts | None = None
+) -> AsyncIterator[tuple[Wire, FakeEngine]]:
+    engine = FakeEngine(answer, timeouts=timeouts or Timeouts())
     async with serving(engine) as port, connected(port) as wire:
         yield wire, engine
 
@@ -238,7 +245,7 @@ async def test_each_piece_goes_out_when_it_is_there() -> None:
     async def tick(_: HttpRequest) -> HttpReply:
         return HttpReply(200, (), ticks)
 
-    async with talking(tick) as (wire, _):
+    async with talking(tick, Timeouts(write_stall_seconds=0.1)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         reader = await wire.begin()
         assert [await reader.piece(), await reader.piece()] == [b"tick 1\n", b"tick 2\n"]
@@ -440,15 +447,13 @@ async def test_a_body_that_nobody_wants_and_that_never_ends_is_not() -> None:
         await poured.wait()
 
 
-async def test_an_idle_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(h11_connection, "IDLE_SECONDS", 0.0)
-    async with talking(echo) as (wire, _):
+async def test_an_idle_connection_is_closed() -> None:
+    async with talking(echo, Timeouts(idle_seconds=0.0)) as (wire, _):
         assert await wire.is_closed()
 
 
-async def test_a_request_that_does_not_come_to_its_end_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(h11_connection, "HEADER_SECONDS", 0.0)
-    async with talking(echo) as (wire, _):
+async def test_a_request_that_does_not_come_to_its_end_is_a_408() -> None:
+    async with talking(echo, Timeouts(header_seconds=0.0)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\n")
         assert (await wire.answer()).status == 408
         assert await wire.is_closed()
@@ -458,10 +463,9 @@ async def test_a_body_that_stops_coming_is_a_408(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(h11_connection, "_DISCARD_SECONDS", 0.0)
 
     async def read(request: HttpRequest) -> HttpReply:
-        monkeypatch.setattr(h11_connection, "IDLE_SECONDS", 0.0)
         return text(await whole(request))
 
-    async with talking(read) as (wire, _):
+    async with talking(read, Timeouts(idle_seconds=0.2)) as (wire, _):
         await wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
         answer = await wire.answer("POST")
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (408, "request_timeout")
@@ -479,14 +483,13 @@ async def test_a_large_reply_arrives_whole() -> None:
         assert (await wire.answer()).body == body
 
 
-async def test_a_client_that_takes_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(h11_connection, "WRITE_SECONDS", 0.1)
+async def test_a_client_that_takes_nothing_is_left() -> None:
     ticks = Ticks(-1, padding=1_000_000)
 
     async def tick(_: HttpRequest) -> HttpReply:
         return HttpReply(200, (), ticks)
 
-    async with talking(tick) as (wire, _):
+    async with talking(tick, Timeouts(write_stall_seconds=0.1)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await ticks.closed.wait()
 

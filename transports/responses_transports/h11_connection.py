@@ -22,15 +22,6 @@ from responses_stream.hosting.errors import HttpError, bad_http, internal_error
 from responses_stream.hosting.http import CutShort, Engine, Headers, HttpReply, HttpRequest
 from responses_stream.hosting.request_ids import request_id_of
 
-IDLE_SECONDS: Final = 75.0
-"""How long a connection may wait for its next request (decision 27)."""
-
-HEADER_SECONDS: Final = 10.0
-"""How long a request line and its headers may take (decision 27)."""
-
-WRITE_SECONDS: Final = 30.0
-"""How long a client may take no bytes at all (decision 27)."""
-
 _CHUNK: Final = 65536
 _MOST_AHEAD: Final = 4 * _CHUNK
 _MOST_DISCARDED: Final = 1024 * 1024
@@ -77,6 +68,7 @@ class Connection:
         self._engine = engine
         self._stream = stream
         self._idle = idle
+        self._timeouts = engine.timeouts
         self._http = h11.Connection(h11.SERVER)
         self._whole = anyio.Event()
 
@@ -100,14 +92,14 @@ class Connection:
             pass
 
     async def _next_request(self) -> h11.Request | None:
-        with anyio.CancelScope(deadline=anyio.current_time() + IDLE_SECONDS) as waiting:
+        with anyio.CancelScope(deadline=anyio.current_time() + self._timeouts.idle_seconds) as waiting:
             self._idle.add(waiting)
             try:
                 while (event := self._http.next_event()) is h11.NEED_DATA:
                     await self._receive()
                     # From its first byte on it is a request, which also a stopping server answers.
                     self._idle.remove(waiting)
-                    waiting.deadline = min(waiting.deadline, anyio.current_time() + HEADER_SECONDS)
+                    waiting.deadline = min(waiting.deadline, anyio.current_time() + self._timeouts.header_seconds)
             finally:
                 self._idle.remove(waiting)
             return event if isinstance(event, h11.Request) else None
@@ -159,7 +151,7 @@ class Connection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 await self._write(h11.InformationalResponse(status_code=100, headers=[]))
-            with anyio.move_on_after(IDLE_SECONDS) as silent:
+            with anyio.move_on_after(self._timeouts.idle_seconds) as silent:
                 await self._receive()
             if silent.cancelled_caught:
                 raise _too_slow()
@@ -190,7 +182,7 @@ class Connection:
     async def _write(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
         for start in range(0, len(data), _CHUNK):
-            with anyio.move_on_after(WRITE_SECONDS) as stalled:
+            with anyio.move_on_after(self._timeouts.write_stall_seconds) as stalled:
                 await self._stream.send(data[start : start + _CHUNK])
             if stalled.cancelled_caught:
                 raise _ClientGone

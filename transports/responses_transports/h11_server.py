@@ -17,8 +17,8 @@ from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 from responses_stream.hosting.http import Engine
 from responses_transports.h11_connection import Connection, Idle
 
-GRACE_SECONDS: Final = 10.0
-"""How long requests may go on when the server is told to stop."""
+LAST_WORDS_SECONDS: Final = 5.0
+"""How long replies may go on when the engine has drained."""
 
 _log: Final = logging.getLogger("responses_stream")
 
@@ -51,7 +51,7 @@ async def serve_async(
     host: str = "127.0.0.1",
     port: int = 8088,
     stop: Callable[[], Awaitable[object]] = anyio.sleep_forever,
-    grace: float = GRACE_SECONDS,
+    grace: float = LAST_WORDS_SECONDS,
     task_status: TaskStatus[int] = anyio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve *engine* until *stop* returns, or the call is cancelled.
@@ -60,8 +60,9 @@ async def serve_async(
         engine: what answers.
         host: the address to listen on.
         port: the port to listen on; 0 takes a free one.
-        stop: when it returns, no connection is taken any more, idle ones are closed, and requests get *grace*.
-        grace: how many seconds a request may go on after *stop*.
+        stop: when it returns, no connection is taken any more, idle ones are closed, and the
+            engine drains.
+        grace: how many seconds replies may go on when the engine has drained.
         task_status: told the port, once connections are taken: ``port = await group.start(serve_async, engine)``.
 
     Raises:
@@ -87,5 +88,7 @@ async def serve_async(
                 await stop()
                 accepting.cancel_scope.cancel()
             await listener.aclose()
-            connections.cancel_scope.deadline = anyio.current_time() + grace
             idle.close()
+            # The engine says how long its own may go on; what it says last has to get to the clients.
+            await engine.drain()
+            connections.cancel_scope.deadline = anyio.current_time() + grace

@@ -1,4 +1,4 @@
-"""The body of `POST /responses`: read within its limit, decoded, checked, and completed with the defaults.
+"""The body of a request: read within its limit, decoded, checked, and completed with the defaults.
 
 Each check is of hosting-contract.md section 8.2, in its order; what fails is an `HttpError` that names the member.
 """
@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import parse_qsl
+from typing import Final, TypeVar
 
 import msgspec
 
 from responses_stream.errors import DecodeError
-from responses_stream.hosting.context import ModeFlags, ResponseContext
 from responses_stream.hosting.errors import USER_TYPE, HttpError
 from responses_stream.hosting.http import HttpRequest
+from responses_stream.hosting.modes import mode_of
 from responses_stream.hosting.options import ResponsesServerOptions
+from responses_stream.protocol.base import AgentReference, Wire
 from responses_stream.protocol.codec import decode_as, from_json
-from responses_stream.protocol.ids import is_response_id, new_response_id
+from responses_stream.protocol.ids import is_response_id
 from responses_stream.protocol.request import CreateResponse, given
+
+W = TypeVar("W", bound=Wire)
 
 _MOST_METADATA: Final = 16
 _LONGEST_KEY: Final = 64
@@ -66,66 +68,66 @@ def parse_create(body: bytes, options: ResponsesServerOptions) -> CreateResponse
 
     Raises:
         HttpError: the body is not JSON, is no object, is nested too deeply, or does not fit; or it asks for what
-            cannot be, or not yet (400, 404).
+            cannot be (400).
     """
-    request = _decode(body, options.max_json_depth)
+    request = read_json(body, CreateResponse, options.max_json_depth)
+    _check_agent(given(request.agent_reference))
     model = (request.model or "").strip() or (options.default_model or "").strip()
     request = msgspec.structs.replace(request, model=model)
-    if request.background:
-        raise HttpError(
-            400,
-            "unsupported_parameter",
-            "background=true is not supported: this version runs responses in the foreground only.",
-            param="background",
-        )
+    mode_of(request)
     if given(request.stream_options) is not None and not request.stream:
         raise HttpError(400, "invalid_mode", "stream_options requires stream=true", param="stream")
     _check_metadata(given(request.metadata) or {})
     for member, least, most in _RANGES:
         _check_range(member, given(getattr(request, member)), least, most)
-    if request.previous_response_id:
-        if request.conversation:
-            message = "previous_response_id and conversation cannot be given together."
-            raise HttpError(400, "invalid_request", message, param="conversation")
-        # Decision 21. Nothing is stored in this version, so no response can be continued.
-        message = f"Previous response with id '{request.previous_response_id}' not found."
-        raise HttpError(404, "previous_response_not_found", message, param="previous_response_id")
+    if request.previous_response_id and request.conversation:
+        message = "previous_response_id and conversation cannot be given together."
+        raise HttpError(400, "invalid_request", message, param="conversation")
+    check_input(request.input, options.max_input_items)
     return request
 
 
-def make_context(
-    asked: HttpRequest, request: CreateResponse, options: ResponsesServerOptions, now: int
-) -> ResponseContext:
-    """Return the context of a new response, with the id that was asked for (H9.16) or a new one.
+def check_input(items: object, most: int) -> None:
+    """Check how many items an input has (decision 27).
 
     Raises:
-        HttpError: the id that was asked for has not the form of one (H8.17, H8.18).
+        HttpError: too many (400).
     """
-    conversation = given(request.conversation)
-    conversation_id = conversation if isinstance(conversation, str) or conversation is None else conversation.id
+    if isinstance(items, list) and len(items) > most:
+        message = f"input must have at most {most} items, got {len(items)}"
+        raise HttpError(400, "invalid_request", message, param="input")
+
+
+def wanted_id(asked: HttpRequest, request: CreateResponse, options: ResponsesServerOptions) -> str | None:
+    """Return the id that a request wants its response to have, if it does (H9.16).
+
+    Raises:
+        HttpError: it has not the form of one (H8.17, H8.18).
+    """
     wanted = (asked.header("x-agent-response-id") or "").strip() or given(request.response_id)
     if wanted is None:
-        wanted = new_response_id(conversation_id, options.id_prefix)
-    elif not wanted.strip():
+        return None
+    if not wanted.strip():
         raise HttpError(400, "invalid_request", "response_id must be a non-empty string", param="response_id")
-    elif not is_response_id(wanted, options.id_prefix):
+    if not is_response_id(wanted, options.id_prefix):
         message = (
             f"response_id must be in format {options.id_prefix}_<18-char partition key><32-char alphanumeric entropy>"
         )
         raise HttpError(400, "invalid_request", message, param="response_id")
-    store = given(request.store)
-    return ResponseContext(
-        response_id=wanted,
-        request=request,
-        created_at=now,
-        mode_flags=ModeFlags(stream=bool(request.stream), store=store is None or store, background=False),
-        conversation_id=conversation_id or None,
-        client_headers={name: value for name, value in asked.headers if name.startswith(_CLIENT_HEADER)},
-        query_parameters=dict(parse_qsl(asked.query, keep_blank_values=True)),
-    )
+    return wanted
 
 
-def _decode(body: bytes, deepest: int) -> CreateResponse:
+def client_headers(asked: HttpRequest) -> dict[str, str]:
+    """Return the headers that a client means for the handler (H9.6)."""
+    return {name: value for name, value in asked.headers if name.startswith(_CLIENT_HEADER)}
+
+
+def read_json(body: bytes, kind: type[W], deepest: int) -> W:
+    """Return the body of a request (H8.6, H8.8, H8.9).
+
+    Raises:
+        HttpError: it is not JSON, is no object, is nested deeper than *deepest* levels, or does not fit *kind*.
+    """
     try:
         data = from_json(body)
     except DecodeError as error:
@@ -135,7 +137,7 @@ def _decode(body: bytes, deepest: int) -> CreateResponse:
     if _deeper_than(data, deepest):
         raise HttpError(400, "invalid_request", f"request body is nested deeper than {deepest} levels")
     try:
-        return decode_as(data, CreateResponse, strict=True)
+        return decode_as(data, kind, strict=True)
     except DecodeError as error:
         message = "request body failed schema validation"
         raise HttpError(400, "invalid_request", message, problems=error.problems) from None
@@ -153,6 +155,18 @@ def _deeper_than(data: object, deepest: int) -> bool:
         if not level:
             return False
     return True
+
+
+def _check_agent(agent: AgentReference | None) -> None:
+    """H8.19."""
+    if agent is None:
+        return
+    if given(agent.type) != "agent_reference":
+        message, param = "agent_reference.type must be 'agent_reference'", "agent_reference.type"
+        raise HttpError(400, "invalid_request", message, param=param)
+    if not (given(agent.name) or "").strip():
+        message, param = "agent_reference.name must be a non-empty string", "agent_reference.name"
+        raise HttpError(400, "invalid_request", message, param=param)
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:

@@ -1,0 +1,161 @@
+"""What a server looks after besides its own requests: its lease, what others ask of its runs, and what the dead left.
+
+The store is attended in a loop, from before the first response on. A response that was in flight when its process died
+is given its end here (pains.md E5), and so is one whose end the store did not take when it came.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextvars import Context
+from typing import Final
+
+import anyio
+import attrs
+
+from responses_stream.hosting.cancellation import Cause
+from responses_stream.hosting.endings import (
+    RESTARTED,
+    RESTARTED_MESSAGE,
+    STORAGE_ERROR,
+    STORAGE_MESSAGE,
+    End,
+    cancelled,
+    failed,
+)
+from responses_stream.hosting.owner import Home
+from responses_stream.hosting.progress import progress_of
+from responses_stream.hosting.recording import ending_of
+from responses_stream.hosting.run import Run
+from responses_stream.hosting.runs import Runs
+from responses_stream.protocol.codec import decode_as, from_json
+from responses_stream.protocol.response import ResponseObject
+from responses_stream.stores.base import Fenced, Key, Notices, NotStored, ResponseStore, StoredResponse
+
+_log: Final = logging.getLogger("responses_stream")
+
+_RETRY_SECONDS: Final = 1.0
+
+
+@attrs.define(eq=False)
+class Attendance:
+    """Attends a store in the name of one owner.
+
+    Attributes:
+        store: the store.
+        owner: the name by which this server owns what it writes.
+        runs: those of this server.
+        lease: for how many seconds its responses are safe from being taken over.
+        grace: how many seconds a run has to stop when another process cancels it.
+        keep_failed: whether a response that fails keeps what was done (decision 10).
+    """
+
+    store: ResponseStore
+    owner: str
+    runs: Runs
+    lease: float
+    grace: float
+    keep_failed: bool
+    _left: dict[Key, None] = attrs.field(init=False, factory=dict)
+    _scope: anyio.CancelScope | None = attrs.field(init=False, default=None)
+
+    async def begin(self, home: Home) -> None:
+        """Take the lease, and see what is there; after that, go on in the background. Once for each event loop.
+
+        Raises:
+            Exception: whatever the store has trouble with; the next caller tries again.
+        """
+        if home.attended is not None:
+            await home.attended.wait()
+            return
+        home.attended = anyio.Event()
+        try:
+            notices = await self.store.attend(self.owner, self.lease, 0)
+        except BaseException:
+            home.attended.set()
+            home.attended = None
+            raise
+        # In a context of its own: it outlives the request that happens to be the first, with its log and its trace.
+        Context().run(home.tasks.start_soon, self._go_on, notices)
+        home.attended.set()
+
+    def end(self, home: Home) -> None:
+        """Look after nothing any more. The store has to be released after that, which is for the caller to do."""
+        if self._scope is not None:
+            self._scope.cancel()
+        home.attended = None
+
+    async def _go_on(self, notices: Notices) -> None:
+        with anyio.CancelScope() as self._scope:
+            while True:
+                await self._look_after(notices)
+                try:
+                    notices = await self.store.attend(self.owner, self.lease, self.lease / 3)
+                except Exception:
+                    _log.exception("the store cannot be attended; trying again")
+                    notices = Notices()
+                    await anyio.sleep(min(_RETRY_SECONDS, self.lease / 3))
+
+    async def _look_after(self, notices: Notices) -> None:
+        for key in notices.cancelled:
+            run = self.runs.get(key)
+            if run is not None:
+                run.stop(Cause.CANCELLED, self.grace)
+        self._left.update(dict.fromkeys(notices.orphans))
+        for key in tuple(self._left):
+            if await self._end(key, RESTARTED, RESTARTED_MESSAGE):
+                del self._left[key]
+        for key, run in self.runs.unsaved():
+            if await self._end(key, STORAGE_ERROR, STORAGE_MESSAGE, run):
+                run.unsaved = False
+                self.runs.remove(key)
+
+    async def _end(self, key: Key, code: str, message: str, run: Run | None = None) -> bool:
+        """Give a response its end, that of its *run* where it has one of ours; tell whether it has one now."""
+        try:
+            stored = await self.store.get(key)
+            if not stored.ended:
+                end = run.unsaved_end if run is not None else None
+                # What is read later is what was read before; an append that failed may have been half a success.
+                number = stored.last_number + 1
+                if run is None or end is None or number not in (0, run.log.length - len(end.frames)):
+                    end = await self._end_of(key, stored, code, message)
+                # Where no events were kept, there is no log that could go on.
+                await self.store.append(key, self.owner, number, end.frames if number else (), ending_of(end.response))
+                _log.warning("%s was in flight and ends as failed: %s", key.response_id, code)
+        except (NotStored, Fenced) as error:
+            _log.info("%s needs no end any more: %s", key.response_id, error)
+        except Exception:
+            _log.exception("%s could not be given an end; trying again", key.response_id)
+            return False
+        return True
+
+    async def _end_of(self, key: Key, stored: StoredResponse, code: str, message: str) -> End:
+        """Return how a response ends that nobody makes any more: failed, or cancelled where somebody asked for that.
+
+        Raises:
+            NotStored: it was deleted.
+            Exception: whatever the store has trouble with.
+        """
+        progress = progress_of(await all_frames(self.store, key))
+        said = progress.said or decode_as(from_json(stored.response), ResponseObject)
+        number = stored.last_number + 1
+        if stored.cancelling:
+            return cancelled(said, number)
+        return failed(said, number, code, message, progress.done() if self.keep_failed else [])
+
+
+async def all_frames(store: ResponseStore, key: Key) -> Sequence[bytes]:
+    """Return all frames of a log that the store has.
+
+    Raises:
+        NotStored: the response is not there.
+        Exception: whatever the store has trouble with.
+    """
+    frames: list[bytes] = []
+    while True:
+        page = await store.events(key, len(frames) - 1)
+        frames += page.frames
+        if page.ended or not page.frames:
+            return frames

@@ -1,0 +1,89 @@
+"""One response on its way into the store: created, its events as they come, and its end, each at the right moment.
+
+What a mode keeps decides (`Mode.keeps`): nothing; the snapshots of the beginning and the end; or every event, durable
+before any reader sees it (design section 6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import attrs
+
+from responses_stream.protocol.codec import encode
+from responses_stream.protocol.conversions import StoredItem
+from responses_stream.protocol.response import ResponseObject
+from responses_stream.stores.base import Ending, Item, Key, NewResponse, ResponseStore
+
+STORE_SECONDS: Final = 30.0
+"""How long the store may take over one write; longer counts as a failure of it."""
+
+
+@attrs.define(eq=False)
+class Record:
+    """Where a run writes.
+
+    Attributes:
+        store: the store.
+        key: of the response.
+        owner: the name by which this server owns what it writes.
+        with_events: whether the store is handed the events.
+        background, stream: what the request said.
+        previous_response_id, conversation_id: what it continues.
+        inputs: returns its own inputs as they are stored; asked for when the response is created.
+    """
+
+    store: ResponseStore
+    key: Key
+    owner: str
+    with_events: bool
+    background: bool
+    stream: bool
+    previous_response_id: str | None
+    conversation_id: str | None
+    inputs: Callable[[], Awaitable[Sequence[Item]]]
+    created: bool = attrs.field(init=False, default=False)
+
+    async def create(self, response: ResponseObject, frames: Sequence[bytes]) -> None:
+        """Keep the response as it was created, with its inputs.
+
+        Raises:
+            AlreadyStored: there is one of that id.
+            Exception: whatever the store has trouble with.
+        """
+        new = NewResponse(
+            key=self.key,
+            owner=self.owner,
+            response=encode(response),
+            status=str(response.status),
+            background=self.background,
+            stream=self.stream,
+            previous_response_id=self.previous_response_id,
+            conversation_id=self.conversation_id,
+            input_items=await self.inputs(),
+        )
+        await self.store.create(new, frames if self.with_events else ())
+        self.created = True
+
+    async def append(self, first: int, frames: Sequence[bytes], ended: ResponseObject | None = None) -> None:
+        """Keep further events, and with *ended* the end.
+
+        Raises:
+            NotStored, Fenced: the response is not ours any more.
+            Exception: whatever the store has trouble with.
+        """
+        ending = ending_of(ended) if ended is not None else None
+        await self.store.append(self.key, self.owner, first, frames if self.with_events else (), ending)
+
+
+def ending_of(response: ResponseObject) -> Ending:
+    """Return the end of a response as a store keeps it."""
+    items = [Item(item_id, encode(item)) for item in response.output if (item_id := id_of(item)) is not None]
+    return Ending(encode(response), str(response.status), items)
+
+
+def id_of(item: StoredItem) -> str | None:
+    """Return the id of an item, if it has one; an item without cannot be found again (H11.19)."""
+    found = getattr(item, "id", None)
+    return found if isinstance(found, str) and found else None

@@ -1,0 +1,96 @@
+"""The runs of a server that are live, by the key of their response, and by the idempotency key of their request."""
+
+from __future__ import annotations
+
+import attrs
+
+from responses_stream.hosting.cancellation import Cause
+from responses_stream.hosting.errors import HttpError, duplicate_id
+from responses_stream.hosting.run import Run
+from responses_stream.stores.base import Key
+
+
+@attrs.frozen
+class Claimed:
+    """A live run that was asked for with an idempotency key.
+
+    Attributes:
+        digest: that of its request.
+        run: the run.
+    """
+
+    digest: bytes
+    run: Run
+
+
+@attrs.define(eq=False)
+class Runs:
+    """All live runs.
+
+    Attributes:
+        most: how many there may be (decision 27).
+        draining: whether no further ones are taken (H8.28).
+    """
+
+    most: int
+    draining: bool = attrs.field(init=False, default=False)
+    _live: dict[Key, Run] = attrs.field(init=False, factory=dict)
+    _claimed: dict[tuple[str, str], Claimed] = attrs.field(init=False, factory=dict)
+    _claims: dict[Key, tuple[str, str]] = attrs.field(init=False, factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def admit(self) -> None:
+        """Check that another run may begin.
+
+        Raises:
+            HttpError: the server is shutting down, or has as many as it may have (503).
+        """
+        if self.draining:
+            raise HttpError(503, "service_unavailable", "Server is shutting down.", source="platform")
+        if len(self._live) >= self.most:
+            message = "The server is making as many responses as it can. Retry later."
+            raise HttpError(503, "too_many_runs", message, source="platform", headers=(("retry-after", "1"),))
+
+    def get(self, key: Key) -> Run | None:
+        """Return the live run of a response, if this server has it."""
+        return self._live.get(key)
+
+    def add(self, key: Key, run: Run, claim: tuple[str, Claimed] | None = None) -> None:
+        """Take in a run.
+
+        Raises:
+            HttpError: there is one of that key (409), or `admit` says so.
+        """
+        self.admit()
+        if key in self._live:
+            raise duplicate_id()
+        self._live[key] = run
+        if claim is not None:
+            name, claimed = claim
+            self._claims[key] = at = (key.partition, name)
+            self._claimed[at] = claimed
+
+    def remove(self, key: Key) -> None:
+        """Let go of a run that has ended, and of the key that it was asked for with."""
+        self._live.pop(key, None)
+        claim = self._claims.pop(key, None)
+        if claim is not None:
+            del self._claimed[claim]
+
+    def claimed(self, partition: str, idempotency_key: str) -> Claimed | None:
+        """Return the live run that was asked for with this key."""
+        return self._claimed.get((partition, idempotency_key))
+
+    def unsaved(self) -> list[tuple[Key, Run]]:
+        """Return the runs that have ended, and whose end the store has yet to be told."""
+        return [(key, run) for key, run in self._live.items() if run.unsaved]
+
+    def stop(self, grace: float) -> list[Run]:
+        """Take no further runs, tell those that there are to stop, and return them (decision 28)."""
+        self.draining = True
+        live = [run for run in self._live.values() if not run.ended.is_set()]
+        for run in live:
+            run.stop(Cause.SHUTTING_DOWN, grace)
+        return live

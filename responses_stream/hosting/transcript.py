@@ -1,0 +1,175 @@
+"""What a run has said so far, as the protocol wants it: each event stamped, numbered, written, checked, and folded.
+
+An event that is refused here takes no number and leaves no trace (decision 3).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar
+
+import attrs
+import msgspec
+
+from responses_stream import lifecycle
+from responses_stream.errors import OutOfOrder
+from responses_stream.hosting.progress import Progress
+from responses_stream.hosting.stamps import Stamp
+from responses_stream.order import OrderGuard
+from responses_stream.protocol.base import Event, UnknownEvent
+from responses_stream.protocol.events import (
+    LifecycleEvent,
+    PartDeltaEvent,
+    PartEvent,
+    ResponseErrorEvent,
+    ResponseOutputItemAddedEvent,
+    ResponseOutputItemDoneEvent,
+    ResponseReasoningDeltaEvent,
+    ResponseReasoningDoneEvent,
+    ResponseReasoningTextDeltaEvent,
+    ResponseReasoningTextDoneEvent,
+    ResponseTextDeltaEvent,
+)
+from responses_stream.protocol.response import ResponseObject
+from responses_stream.sse import encode_event
+
+E = TypeVar("E", bound=PartEvent)
+
+
+@attrs.define(eq=False)
+class Transcript:
+    """The events of one run.
+
+    Attributes:
+        stamp: what is written into each response and item.
+        open_reasoning: whether events of reasoning text have the names of Open Responses (decision 29, D03).
+        number: that of the next event.
+        progress: the response as far as it was told.
+        told: the `error` event, where one was committed.
+        told_at: its number.
+        finished: whether it has ended, by a terminal event or by the server: nothing may follow.
+        spoke_at: when the first delta came, on the monotonic clock; None where none did.
+    """
+
+    stamp: Stamp
+    open_reasoning: bool = False
+    number: int = attrs.field(init=False, default=0)
+    progress: Progress = attrs.field(init=False, factory=Progress)
+    told: ResponseErrorEvent | None = attrs.field(init=False, default=None)
+    told_at: int | None = attrs.field(init=False, default=None)
+    finished: bool = attrs.field(init=False, default=False)
+    spoke_at: float | None = attrs.field(init=False, default=None)
+    _last: Event | UnknownEvent | None = attrs.field(init=False, default=None)
+    _guard: OrderGuard = attrs.field(init=False)
+    _repeatable: ResponseTextDeltaEvent | PartDeltaEvent | None = attrs.field(init=False, default=None)
+
+    def __attrs_post_init__(self) -> None:
+        self._guard = OrderGuard(self.stamp.response_id)
+
+    @property
+    def said(self) -> ResponseObject | None:
+        """The response as the last lifecycle event told it."""
+        return self.progress.said
+
+    @property
+    def last_event(self) -> str | None:
+        """The type of the last event that was committed. It is kept where the type changes, not for every token."""
+        return str(self._last.type) if self._last is not None else None
+
+    def commit(self, event: Event | UnknownEvent) -> bytes:
+        """Take the next event, and return its frame.
+
+        Raises:
+            OutOfOrder: it may not come now.
+            InvalidValue, TypeError: it cannot be written.
+        """
+        if isinstance(event, ResponseTextDeltaEvent | PartDeltaEvent):
+            return self._commit_delta(event)
+        self._repeatable = None
+        if isinstance(event, LifecycleEvent):
+            event = msgspec.structs.replace(event, sequence_number=self.number, response=self._whole(event))
+        elif isinstance(event, ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent):
+            event = msgspec.structs.replace(event, sequence_number=self.number, item=self.stamp.item(event.item))
+        elif self.open_reasoning and isinstance(event, ResponseReasoningTextDoneEvent):
+            event = _renamed(event, ResponseReasoningDoneEvent, self.number)
+        elif event.sequence_number != self.number:
+            event = msgspec.structs.replace(event, sequence_number=self.number)
+        # Written before it is checked: the guard must not step on by what then cannot be sent.
+        frame = encode_event(event)
+        if self.number == 0 and not isinstance(event, LifecycleEvent | ResponseErrorEvent):
+            raise OutOfOrder(str(event.type), lifecycle.BEFORE, (lifecycle.CREATED, lifecycle.ERROR), "R030")
+        self._guard.check(event)
+        self.finished = self._guard.finished
+        self.number += 1
+        self._last = event
+        if isinstance(event, ResponseErrorEvent):
+            self.told, self.told_at = event, self.number - 1
+        else:
+            self.progress.feed(event)
+        return frame
+
+    def repeat(self, event: Event | UnknownEvent) -> bytes | None:
+        """Take a delta for the same place as the event before it, and return its frame; None if it is anything else.
+
+        Almost every token is one. It has not to be checked: what the last one was allowed, this one is.
+
+        Raises:
+            InvalidValue: it cannot be written.
+        """
+        last = self._repeatable
+        if last is None or type(event) is not type(last):
+            return None
+        delta: Any = event  # of the type of the last one; to tell mypy so by `isinstance` costs as much as all of this
+        if (
+            delta.item_id != last.item_id
+            or delta.content_index != last.content_index
+            or delta.output_index != last.output_index
+        ):
+            return None
+        number = self.number
+        frame = encode_event(
+            event if delta.sequence_number == number else msgspec.structs.replace(event, sequence_number=number)
+        )
+        self.number = number + 1
+        return frame
+
+    def _commit_delta(self, event: ResponseTextDeltaEvent | PartDeltaEvent) -> bytes:
+        said = event
+        if self.open_reasoning and isinstance(event, ResponseReasoningTextDeltaEvent):
+            event = _renamed(event, ResponseReasoningDeltaEvent, self.number)
+        elif event.sequence_number != self.number:
+            event = msgspec.structs.replace(event, sequence_number=self.number)
+        frame = encode_event(event)
+        if self.number == 0:
+            raise OutOfOrder(event.type, lifecycle.BEFORE, (lifecycle.CREATED, lifecycle.ERROR), "R030")
+        self._guard.check(event)
+        self._last = event
+        # One that goes out by another name has to be made anew each time.
+        self._repeatable = event if type(event) is type(said) else None
+        if self.spoke_at is None:
+            self.spoke_at = time.monotonic()
+        self.number += 1
+        return frame
+
+    def close(self, response: ResponseObject) -> None:
+        """Take note that the response has ended so, by events that the server made itself."""
+        self.progress.end(response)
+        self.finished, self._repeatable = True, None
+
+    def _whole(self, event: LifecycleEvent) -> ResponseObject:
+        """Return the response of an event, complete.
+
+        An output that is left out at the end is what was done: clients take the terminal event for all there is (A6).
+        """
+        said = event.response
+        ends = event.type in lifecycle.TERMINAL
+        if ends and len(said.output) > self.progress.added:
+            raise OutOfOrder(f"{event.type} with output", "response", (f"{event.type} with what was added",), "H3.17")
+        done = self.progress.done() if ends and not said.output and said.status != "cancelled" else None
+        return self.stamp.response(said, done)
+
+
+def _renamed(event: PartEvent, kind: type[E], number: int) -> E:
+    """Return an event by the name that Open Responses has for it."""
+    members = {name: getattr(event, name) for name in event.__struct_fields__}
+    return kind(**(members | {"sequence_number": number}))
