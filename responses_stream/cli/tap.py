@@ -53,6 +53,7 @@ def run(chosen: argparse.Namespace) -> int:
         if error.name != "httpx":
             raise
         raise CommandError("the tap asks its upstream with httpx: pip install 'responses-stream[client]'") from None
+    from responses_stream.hosting.listening import Listen
     from responses_stream.hosting.transports import find_transport
 
     upstream = _upstream(chosen)
@@ -63,7 +64,7 @@ def run(chosen: argparse.Namespace) -> int:
     print(f"passing everything on to {upstream}", file=sys.stderr, flush=True)
     try:
         # By name: the one that is known to send each chunk at once.
-        find_transport("h11")(Tap(upstream, watch), host=chosen.host, port=chosen.port)
+        find_transport("h11")(Tap(upstream, watch), Listen(host=chosen.host, port=chosen.port))
     except KeyboardInterrupt:
         pass  # a second Ctrl-C does not wait for what is under way
     except (OSError, OverflowError) as error:

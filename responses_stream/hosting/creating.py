@@ -16,7 +16,7 @@ import attrs
 import msgspec
 
 from responses_stream.hosting.context import ModeFlags, ResponseContext
-from responses_stream.hosting.errors import HttpError, duplicate_id, internal_error
+from responses_stream.hosting.errors import HttpError, check_may_wait, duplicate_id, internal_error
 from responses_stream.hosting.exchange import Exchange
 from responses_stream.hosting.host import Host, history_before
 from responses_stream.hosting.http import Headers, HttpReply
@@ -76,6 +76,8 @@ async def create(host: Host, call: Call) -> HttpReply:
     else:  # it would hold up the tokens of everybody else (pains.md F3)
         request = await anyio.to_thread.run_sync(parse_create, call.request.body, host.options)
     mode = mode_of(request)
+    if mode.answers != "first":
+        check_may_wait(call.request)
     given_id = wanted_id(call.request, request, host.options)
     anchor = get_conversation_id(request) or given(request.previous_response_id)
     key = Key(identity.partition, given_id or host.make_response_id(anchor))
@@ -99,7 +101,7 @@ async def create(host: Host, call: Call) -> HttpReply:
             identity=identity,
             key=key,
             idempotency_key=idempotency_key,
-            history=await history_before(host, request, identity),
+            history=await _history(host, call, request, identity, mode),
             session_id=session_id_of(request, host.options.agent_session_id),
         )
         run = _make_run(host, home, call, asked)
@@ -113,6 +115,12 @@ async def create(host: Host, call: Call) -> HttpReply:
     home.tasks.start_soon(_play, host, home, run, key, idempotency_key, call.exchange)
     headers = (("x-agent-session-id", asked.session_id),)
     return await _answer(host, call, run, Reader(key, host.store, run), headers)
+
+
+async def _history(host: Host, call: Call, request: CreateResponse, identity: Identity, mode: Mode) -> Sequence[Item]:
+    if call.memory is None:
+        return await history_before(host, request, identity)
+    return await call.memory.history(host, request, identity, mode)
 
 
 async def _play(host: Host, home: Home, run: Run, key: Key, idempotency_key: str | None, exchange: Exchange) -> None:
@@ -205,7 +213,7 @@ def _make_run(host: Host, home: Home, call: Call, asked: _Asked) -> Run:
         keeping = Keeping.WINDOW
     else:
         keeping = Keeping.UNTIL_TAKEN if asked.idempotency_key is None else Keeping.ALL
-    return Run(
+    run = Run(
         context=context,
         handler=host.handler,
         mode=mode,
@@ -217,6 +225,9 @@ def _make_run(host: Host, home: Home, call: Call, asked: _Asked) -> Run:
         most_bytes=host.options.max_log_bytes,
         keep_failed=host.options.on_failure == "keep",
     )
+    if call.memory is not None:
+        call.memory.runs(run, lookups)
+    return run
 
 
 async def _is_free(host: Host, key: Key) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import UNSET
 
 from responses_stream.errors import Problem, ResponsesStreamError
-from responses_stream.hosting.http import Headers, HttpReply
+from responses_stream.hosting.http import Headers, HttpReply, HttpRequest
 from responses_stream.protocol.codec import encode
 from responses_stream.protocol.response import ErrorBody, ErrorPayload
 from responses_stream.protocol.tools import JsonObject
@@ -98,6 +98,17 @@ def duplicate_id() -> HttpError:
 def bad_parameter(param: str, message: str) -> HttpError:
     """Return the error of a response that cannot do what is asked of it, or of a query that cannot be read."""
     return HttpError(400, USER_TYPE, message, param=param)
+
+
+def check_may_wait(request: HttpRequest) -> None:
+    """Check that the transport has room for an answer that takes as long as a run (pains.md G3).
+
+    Raises:
+        HttpError: it has not (503).
+    """
+    if not request.may_wait:
+        message = "The server is answering as many requests as it can. Retry later."
+        raise HttpError(503, "too_many_requests_waiting", message, source="platform", headers=(("retry-after", "1"),))
 
 
 def bad_http(status: int = 400) -> HttpError:

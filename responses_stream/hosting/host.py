@@ -26,6 +26,7 @@ from responses_stream.stores.base import Item, Key, NotStored, ResponseStore, St
 
 if TYPE_CHECKING:
     from responses_stream.hosting.compacting import CompactionHandler
+    from responses_stream.hosting.websocket import Session
 
 _CODEX: Final = "codex"
 _STREAM_HEADERS: Final = tuple(SSE_HEADERS.items())
@@ -41,6 +42,7 @@ class Host:
         store: where responses are kept.
         owner: the name by which this server owns what it writes.
         runs: what it is making.
+        sessions: the WebSockets that are open.
         homes: where its tasks live.
         attendance: looks after the store.
         handler: makes the responses.
@@ -61,6 +63,7 @@ class Host:
     identify: Identify
     clock: Callable[[], float]
     make_response_id: Callable[[str | None], str]
+    sessions: set[Session] = attrs.field(init=False, factory=set)
 
     async def ready(self) -> Home:
         """Return the home of the running loop, once the store is attended there."""

@@ -50,6 +50,8 @@ class HttpRequest:
         body: all of it, or its pieces as they come in. The engine reads no more of it than its limit allows.
         target: path and query as they stand in the request line, nothing decoded; empty where the server keeps it to
             itself. For engines that pass requests on.
+        may_wait: whether the transport has room for an answer that takes as long as a run; where it has not, the
+            engine refuses such a request (503), and answers all others.
     """
 
     method: str
@@ -58,6 +60,7 @@ class HttpRequest:
     headers: Headers = ()
     body: bytes | AsyncIterable[bytes] = b""
     target: str = ""
+    may_wait: bool = True
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, given in lower case, or None."""
@@ -84,31 +87,65 @@ class HttpReply:
         return next((value for key, value in self.headers if key == name), None)
 
 
+class WebSocketSession(Protocol):
+    """The engine's side of one WebSocket connection. A transport only pumps: messages in, messages out, one close.
+
+    ``async for message in session`` gives what is to be sent, one text message each; send each before asking for the
+    next. When it ends, the connection is closed with `close_code`.
+    """
+
+    @property
+    def close_code(self) -> int:
+        """What the connection is closed with, once there is nothing more to send (RFC 6455, section 7.4.1)."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[str]: ...
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take a message of the client: text as str, a binary one as bytes. Never waits for the answer."""
+        ...
+
+    def aclose(self) -> Awaitable[object]:
+        """Say that the connection has ended, in whatever way; has to be awaited in any case (W11)."""
+        ...
+
+
 @attrs.frozen(kw_only=True)
-class Timeouts:
-    """How patient a transport is that reads HTTP itself (decision 27), in seconds.
+class Limits:
+    """What a transport lets clients do that reads HTTP itself (decision 27).
 
     Attributes:
-        header_seconds: how long a request line and its headers may take.
-        idle_seconds: how long a connection may wait for its next request, and a body for its next piece.
-        write_stall_seconds: how long a client may take no bytes at all.
+        header_seconds: how many seconds a request line and its headers may take.
+        idle_seconds: how many seconds a connection may wait for its next request, and a body for its next piece.
+        write_stall_seconds: how many seconds a client may take no bytes at all.
+        max_header_bytes: how large a request line and its headers may be; more is a 431.
+        max_message_bytes: how large a WebSocket message may be; more closes with 1009 (W10).
     """
 
     header_seconds: float = 10.0
     idle_seconds: float = 75.0
     write_stall_seconds: float = 30.0
+    max_header_bytes: int = 64 * 1024
+    max_message_bytes: int = 16 * 1024 * 1024
 
 
 class Engine(Protocol):
     """What a transport drives; `ResponsesServer` is one."""
 
     @property
-    def timeouts(self) -> Timeouts:
-        """How patient the transport is to be with clients."""
+    def limits(self) -> Limits:
+        """What the transport is to let clients do."""
         ...
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one request. To cancel this call says that the client has gone."""
+        ...
+
+    async def open_websocket(self, request: HttpRequest) -> WebSocketSession | HttpReply:
+        """Answer the handshake of a WebSocket: with a session, or with the reply that refuses it.
+
+        A transport that has no WebSocket hands the request to `handle`, which refuses it as well (426).
+        """
         ...
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import attrs
 
 from responses_stream.errors import InvalidType, InvalidValue
+from responses_stream.hosting.listening import DEFAULT_HOST, DEFAULT_PORT
 from responses_stream.hosting.storing import check_store_url
 from responses_stream.protocol.ids import RESPONSE_PREFIX
 
@@ -99,6 +100,12 @@ def _at_least_one(_: object, attribute: _Attribute, value: int) -> None:
         raise InvalidValue(attribute.name, f"has to be at least 1, got {value}")
 
 
+def _not_negative(_: object, attribute: _Attribute, value: int) -> None:
+    _whole(_, attribute, value)
+    if value < 0:
+        raise InvalidValue(attribute.name, f"must not be negative, got {value}")
+
+
 def _history_count(_: object, attribute: _Attribute, value: int) -> None:
     _whole(_, attribute, value)
     if value < 1 and value != ALL_HISTORY:
@@ -170,6 +177,10 @@ class ResponsesServerOptions:
         max_json_depth: how deep a request may be nested; more is a 400 (decision 27).
         max_input_items: how many items the input of a request may have; more is a 400 (decision 27).
 
+    Attributes of WebSockets:
+        websocket: whether ``GET /responses`` may become a WebSocket, where the transport has them (W1).
+        websocket_seconds: how many seconds one connection may live (W8).
+
     Attributes of runs:
         max_concurrent_runs: how many responses are made at once; more is a 503 (decision 27).
         max_sync_handlers: how many sync handlers run at once, each in a thread; others wait for a free one.
@@ -190,8 +201,18 @@ class ResponsesServerOptions:
 
     Attributes of the transport:
         transport: the name of the transport that `ResponsesServer.run` uses unless it is told another.
+        server: the program that speaks HTTP, for a transport that has a choice: ``uvicorn``, ``gunicorn`` ...
         host: the address to listen on.
         port: the port to listen on; 0 is a free one (H14.11).
+        unix_socket: the path of a Unix socket to listen on, instead of host and port.
+        fd: the number of an inherited listening socket, instead of host and port.
+        certfile: a PEM file with the certificate and its chain; with it, TLS is spoken.
+        keyfile: a PEM file with the key of the certificate, where that file does not hold it.
+        workers: how many processes serve the address; more than one need a store that they can share.
+        threads: how many requests a WSGI server answers at once; a stream needs one thread as long as it is open.
+        max_connections: how many connections one process has at once; further ones wait.
+        access_log: whether each request is a line of the log of the transport.
+        max_header_bytes: how large the head of a request may be; more is a 431 (decision 27).
         header_seconds: how many seconds the head of a request may take (decision 27).
         idle_seconds: how many seconds a connection may be idle between requests (decision 27).
         write_stall_seconds: how many seconds a client may leave what is written unread (decision 27).
@@ -226,6 +247,9 @@ class ResponsesServerOptions:
     max_json_depth: int = attrs.field(default=64, validator=_at_least_one)
     max_input_items: int = attrs.field(default=10_000, validator=_at_least_one)
 
+    websocket: bool = attrs.field(default=True, validator=_flag)
+    websocket_seconds: float = attrs.field(default=3600.0, validator=_seconds)
+
     max_concurrent_runs: int = attrs.field(default=10_000, validator=_at_least_one)
     max_sync_handlers: int = attrs.field(default=256, validator=_at_least_one)
     max_log_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_at_least_one)
@@ -248,8 +272,18 @@ class ResponsesServerOptions:
     max_stored_responses: int = attrs.field(default=10_000, validator=_at_least_one)
 
     transport: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text))
-    host: str = attrs.field(default="127.0.0.1", validator=[_text, _not_blank])
-    port: int = attrs.field(default=8088, validator=_port, metadata={"env": "PORT"})
+    server: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text))
+    host: str = attrs.field(default=DEFAULT_HOST, validator=[_text, _not_blank])
+    port: int = attrs.field(default=DEFAULT_PORT, validator=_port, metadata={"env": "PORT"})
+    unix_socket: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text))
+    fd: int | None = attrs.field(default=None, validator=_optional(_not_negative))
+    certfile: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text))
+    keyfile: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text))
+    workers: int = attrs.field(default=1, validator=_at_least_one)
+    threads: int = attrs.field(default=40, validator=_at_least_one)
+    max_connections: int = attrs.field(default=10_000, validator=_at_least_one)
+    access_log: bool = attrs.field(default=False, validator=_flag)
+    max_header_bytes: int = attrs.field(default=64 * 1024, validator=_at_least_one)
     header_seconds: float = attrs.field(default=10.0, validator=_seconds)
     idle_seconds: float = attrs.field(default=75.0, validator=_seconds)
     write_stall_seconds: float = attrs.field(default=30.0, validator=_seconds)

@@ -6,7 +6,7 @@ from typing import Final
 
 from responses_stream.hosting.attendance import all_frames
 from responses_stream.hosting.endings import as_cancelled
-from responses_stream.hosting.errors import bad_parameter, not_found
+from responses_stream.hosting.errors import bad_parameter, check_may_wait, not_found
 from responses_stream.hosting.host import Host
 from responses_stream.hosting.http import HttpReply
 from responses_stream.hosting.progress import progress_of
@@ -85,5 +85,7 @@ async def _replay(host: Host, call: Call, key: Key, run: Run | None, after: int)
             raise not_found(key.response_id) from None
         if not page.kept:
             raise bad_parameter("stream", _GONE)
+    else:
+        check_may_wait(call.request)
     reader = Reader(key, host.store, run, position=max(after + 1, 0))
     return host.stream(call, reader, host.session_headers())

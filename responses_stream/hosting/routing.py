@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import attrs
 
 from responses_stream.hosting.errors import HttpError
 from responses_stream.hosting.exchange import Exchange
 from responses_stream.hosting.http import HttpReply, HttpRequest
+
+if TYPE_CHECKING:
+    from responses_stream.hosting.websocket_memory import Memory
 
 ID: Final = "{response_id}"
 """The segment of a template that stands for the id of a response."""
@@ -24,12 +27,14 @@ class Call:
         request_id: what the request goes by (H9.12).
         exchange: who is told what becomes of it.
         response_id: the id in the path, as it stands there; empty where the path has none.
+        memory: what the WebSocket remembers on which it was asked; None over HTTP.
     """
 
     request: HttpRequest
     request_id: str
     exchange: Exchange
     response_id: str = ""
+    memory: Memory | None = None
 
 
 Endpoint: TypeAlias = Callable[[Call], Awaitable[HttpReply]]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import platform
+import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
@@ -19,6 +20,7 @@ import msgspec
 
 from responses_stream._version import __version__
 from responses_stream.builders.events import Events
+from responses_stream.errors import InvalidValue
 from responses_stream.hosting.attendance import Attendance
 from responses_stream.hosting.compacting import CompactionFunction, CompactionHandler, compact
 from responses_stream.hosting.context import ResponseContext
@@ -27,8 +29,9 @@ from responses_stream.hosting.errors import HttpError, internal_error
 from responses_stream.hosting.exchange import CREATE, DELETE, Exchange
 from responses_stream.hosting.handlers import Handler, HandlerFunction
 from responses_stream.hosting.host import Host
-from responses_stream.hosting.http import HttpReply, HttpRequest, Timeouts
+from responses_stream.hosting.http import HttpReply, HttpRequest, Limits, WebSocketSession
 from responses_stream.hosting.identity import Identify, identity_of_headers
+from responses_stream.hosting.listening import Listen
 from responses_stream.hosting.logs import safe
 from responses_stream.hosting.managing import cancel, delete, input_items
 from responses_stream.hosting.options import ResponsesServerOptions
@@ -40,12 +43,15 @@ from responses_stream.hosting.retrieving import retrieve
 from responses_stream.hosting.routing import ID, Call, Endpoint, Router
 from responses_stream.hosting.run import Deliverer
 from responses_stream.hosting.runs import Runs
-from responses_stream.hosting.storing import open_store
+from responses_stream.hosting.storing import MEMORY, open_store
 from responses_stream.hosting.telemetry import Telemetry, found_telemetry
 from responses_stream.hosting.transports import find_transport
+from responses_stream.hosting.websocket import Session, no_websocket, wants_websocket
+from responses_stream.hosting.websocket_memory import Memory
 from responses_stream.protocol.ids import new_response_id
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.stores.base import ResponseStore
+from responses_stream.stores.memory import MemoryStore
 
 F = TypeVar("F", bound=HandlerFunction)
 C = TypeVar("C", bound=CompactionFunction)
@@ -115,6 +121,7 @@ class ResponsesServer:
                 f"{base}/models": {"GET": self._models},
             }
         self._router = Router(routes)
+        self._websockets = frozenset(f"{base}/responses" for base in bases)
         own = f"responses-stream/{__version__} (python/{'.'.join(platform.python_version_tuple()[:2])})"
         self._version = " ".join(filter(None, (own, options.additional_server_version)))
 
@@ -124,13 +131,15 @@ class ResponsesServer:
         return self._options
 
     @property
-    def timeouts(self) -> Timeouts:
-        """How patient a transport is to be with clients (decision 27)."""
+    def limits(self) -> Limits:
+        """What a transport is to let clients do (decision 27)."""
         options = self._options
-        return Timeouts(
+        return Limits(
             header_seconds=options.header_seconds,
             idle_seconds=options.idle_seconds,
             write_stall_seconds=options.write_stall_seconds,
+            max_header_bytes=options.max_header_bytes,
+            max_message_bytes=options.max_body_bytes,
         )
 
     @property
@@ -229,6 +238,8 @@ class ResponsesServer:
         if home is not None:
             home.shutdown.set()
         live = host.runs.stop(grace)
+        for session in host.sessions:
+            session.go_away()
         with anyio.move_on_after(grace + STORE_SECONDS):
             for run in live:
                 await run.ended.wait()
@@ -256,7 +267,16 @@ class ResponsesServer:
             except Exception:
                 _log.exception("the store could not be closed in order")
 
-    def run(self, transport: str | None = None, *, host: str | None = None, port: int | None = None) -> None:
+    def run(
+        self,
+        transport: str | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        server: str | None = None,
+        workers: int | None = None,
+        sockets: Sequence[socket.socket] = (),
+    ) -> None:
         """Serve until the process is told to stop.
 
         Args:
@@ -264,15 +284,41 @@ class ResponsesServer:
                 `RESPONSES_TRANSPORT`, or `h11`.
             host: the address to listen on; by default that of the options.
             port: the port to listen on; by default that of the options.
+            server: the program that speaks HTTP, for the transports that have a choice; by default that of the options.
+            workers: how many processes serve; by default that of the options. They need a store that they can share.
+            sockets: listening sockets to serve instead of the address; closed when that ends.
 
         Raises:
             UnknownTransport: no installed package has a transport of that name.
-            ImportError: what the transport needs is not installed.
+            CannotServe: what the transport needs is not installed, or it cannot do what is asked.
+            InvalidValue: what is asked contradicts itself.
             OSError: the address cannot be listened on.
         """
         options = self._options
-        serve = find_transport(transport or options.transport)
-        serve(self, host=options.host if host is None else host, port=options.port if port is None else port)
+        listen = Listen(
+            host=options.host if host is None else host,
+            port=options.port if port is None else port,
+            unix_socket=None if sockets else options.unix_socket,
+            fd=None if sockets else options.fd,
+            sockets=sockets,
+            certfile=options.certfile,
+            keyfile=options.keyfile,
+            server=server or options.server,
+            workers=options.workers if workers is None else workers,
+            threads=options.threads,
+            max_connections=options.max_connections,
+            access_log=options.access_log,
+        )
+        if listen.workers > 1 and self._keeps_in_memory:
+            message = "each worker would know only its own responses; give the server a store that processes share"
+            raise InvalidValue("workers", f"{message}, such as sqlite:///responses.sqlite3")
+        find_transport(transport or options.transport)(self, listen)
+
+    @property
+    def _keeps_in_memory(self) -> bool:
+        if self._given_store is not None:
+            return isinstance(self._given_store, MemoryStore)
+        return (self._options.store or MEMORY).startswith(MEMORY)
 
     async def handle(self, request: HttpRequest) -> HttpReply:
         """Answer one request; every error is a reply (decision 19).
@@ -283,23 +329,57 @@ class ResponsesServer:
         Raises:
             Exception: only what iterating the body of the request raises.
         """
+        return await self._answer(request)
+
+    async def open_websocket(self, request: HttpRequest) -> WebSocketSession | HttpReply:
+        """Answer the handshake of a WebSocket (W1): with a session, or with the reply that refuses it.
+
+        The session gives the events of one response after the other, and remembers them (W3 to W7). To close it says
+        that the client has gone: the response in the making is cancelled (W11).
+        """
+        options = self._options
+        if request.path.rstrip("/") not in self._websockets or not options.websocket:
+            return await self.handle(_as_handshake(request))
+        host = self._host()
+        exchange = Exchange.of(request, self._telemetry)
+        try:
+            if host.runs.draining:
+                host.runs.admit()
+            await host.ready()
+            await host.identity(Call(request, exchange.request_id, exchange))
+        except HttpError as error:
+            return error.reply(exchange.request_id)
+        session = Session(
+            request,
+            self._answer,
+            Memory(options.max_log_bytes),
+            seconds=options.websocket_seconds,
+            max_bytes=options.max_body_bytes,
+            on_close=host.sessions.discard,
+        )
+        host.sessions.add(session)
+        return session
+
+    async def _answer(self, request: HttpRequest, memory: Memory | None = None) -> HttpReply:
         exchange = Exchange.of(request, self._telemetry)
         with exchange.answering():
-            reply = await self._reply(request, exchange)
+            reply = await self._reply(request, exchange, memory)
         tell = exchange.answered(reply)
         if tell is not None and isinstance(reply.body, EventBody):
             reply.body.on_close = tell
         return reply
 
-    async def _reply(self, request: HttpRequest, exchange: Exchange) -> HttpReply:
+    async def _reply(self, request: HttpRequest, exchange: Exchange, memory: Memory | None) -> HttpReply:
         try:
+            if wants_websocket(request) and request.path.rstrip("/") in self._websockets:
+                raise no_websocket()
             endpoint, response_id = self._router.find(request)
             exchange.finds(self._operations.get(endpoint, ""), response_id, request, self._telemetry)
             if request.method == "POST":
                 # Read out here, so that what the transport raises is the transport's again.
                 request = attrs.evolve(request, body=await read_body(request, self._options.max_body_bytes))
             try:
-                reply = await endpoint(Call(request, exchange.request_id, exchange, response_id))
+                reply = await endpoint(Call(request, exchange.request_id, exchange, response_id, memory))
             except HttpError:
                 raise
             except Exception:
@@ -366,6 +446,11 @@ class ResponsesServer:
 
     async def _readiness(self, call: Call) -> HttpReply:
         return self._host().json(call, b'{"status":"healthy"}')
+
+
+def _as_handshake(request: HttpRequest) -> HttpRequest:
+    """Return a handshake as HTTP/1.1 writes it; HTTP/2 has another way to (RFC 8441)."""
+    return attrs.evolve(request, method="GET", headers=(*request.headers, ("upgrade", "websocket")))
 
 
 async def _no_handler(_request: CreateResponse, _context: ResponseContext) -> Events:

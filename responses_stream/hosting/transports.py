@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Final, Protocol, cast
+from typing import Final, Protocol, cast, runtime_checkable
 
 from responses_stream.errors import ResponsesStreamError
 from responses_stream.hosting.http import Engine
+from responses_stream.hosting.listening import Listen
 
 GROUP: Final = "responses_stream.transports"
 """The entry-point group in which transports are registered."""
@@ -17,9 +19,33 @@ VARIABLE: Final = "RESPONSES_TRANSPORT"
 
 
 class Serve(Protocol):
-    """What an entry point names: it serves an engine on an address until the process is told to stop."""
+    """What an entry point names: it serves an engine until the process is told to stop, then drains it.
 
-    def __call__(self, engine: Engine, host: str, port: int) -> None: ...
+    Raises:
+        CannotServe: it lacks a package, or cannot do what *listen* says.
+        OSError: the address cannot be listened on.
+    """
+
+    def __call__(self, engine: Engine, listen: Listen) -> None: ...
+
+
+@runtime_checkable
+class OffersServers(Protocol):
+    """A transport that leaves HTTP to a server program, and can use several."""
+
+    @property
+    def servers(self) -> Mapping[str, str]:
+        """The programs by the names of `Listen.server`, the preferred first, each with the distribution that has it."""
+        ...
+
+
+class CannotServe(ResponsesStreamError):
+    """A transport cannot do what it was asked; the message says why, and what to do."""
+
+
+def missing_server(server: str, distribution: str) -> CannotServe:
+    """Return the error of a server program that is not installed; its extra has its name."""
+    return CannotServe(f"{distribution} is not installed: pip install 'responses-stream[{server}]'")
 
 
 class UnknownTransport(ResponsesStreamError, LookupError):

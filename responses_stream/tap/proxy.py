@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from responses_stream.hosting.errors import HttpError
-from responses_stream.hosting.http import ByteStream, CutShort, HttpReply, HttpRequest, Timeouts
+from responses_stream.hosting.http import ByteStream, CutShort, HttpReply, HttpRequest, Limits
 from responses_stream.hosting.request_ids import request_id_of
 from responses_stream.tap.hops import to_client, to_upstream
 from responses_stream.tap.upstream import Upstream
@@ -39,9 +39,10 @@ class Tap:
         watch: what looks on.
 
     Example:
+        >>> from responses_stream.hosting.listening import Listen
         >>> from responses_stream.hosting.transports import find_transport
         >>> tap = Tap(Upstream.at("https://api.example.com"), Watch())
-        >>> find_transport("h11")(tap, host="127.0.0.1", port=8089)  # doctest: +SKIP
+        >>> find_transport("h11")(tap, Listen(port=8089))  # doctest: +SKIP
     """
 
     def __init__(self, upstream: Upstream, watch: Watch) -> None:
@@ -50,13 +51,17 @@ class Tap:
         self._client: httpx.AsyncClient | None = None
 
     @property
-    def timeouts(self) -> Timeouts:
+    def limits(self) -> Limits:
         """As patient as any server is."""
-        return Timeouts()
+        return Limits()
 
     def lifespan(self) -> AbstractAsyncContextManager[None]:
         """Keep connections to the upstream while the context is open."""
         return self._connected()
+
+    async def open_websocket(self, request: HttpRequest) -> HttpReply:
+        """Refuse it: what travels on a WebSocket is not passed on."""
+        return await self.handle(request)
 
     async def drain(self) -> None:
         """Do nothing: what is passed on ends by itself, and a new request would be passed on as well."""

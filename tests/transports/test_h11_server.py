@@ -14,7 +14,7 @@ import anyio
 import attrs
 import pytest
 
-from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest, Timeouts
+from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest, Limits
 from responses_transports import h11_connection
 from responses_transports.h11_server import serve_async
 
@@ -29,7 +29,7 @@ class FakeEngine:
 
     answer: Callable[[HttpRequest], Awaitable[HttpReply]]
     asked: list[HttpRequest] = attrs.field(factory=list)
-    timeouts: Timeouts = attrs.field(factory=Timeouts)
+    limits: Limits = attrs.field(factory=Limits)
     is_open: bool = False
     drained: bool = False
 
@@ -39,6 +39,9 @@ class FakeEngine:
     async def handle(self, request: HttpRequest) -> HttpReply:
         self.asked.append(request)
         return await self.answer(request)
+
+    async def open_websocket(self, request: HttpRequest) -> HttpReply:
+        return await self.handle(request)
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -72,9 +75,9 @@ async def serving(engine: FakeEngine) -> AsyncIterator[int]:
 
 @asynccontextmanager
 async def talking(
-    answer: Callable[[HttpRequest], Awaitable[HttpReply]], timeouts: Timeouts | None = None
+    answer: Callable[[HttpRequest], Awaitable[HttpReply]], limits: Limits | None = None
 ) -> AsyncIterator[tuple[Wire, FakeEngine]]:
-    engine = FakeEngine(answer, timeouts=timeouts or Timeouts())
+    engine = FakeEngine(answer, limits=limits or Limits())
     async with serving(engine) as port, connected(port) as wire:
         yield wire, engine
 
@@ -245,7 +248,7 @@ async def test_each_piece_goes_out_when_it_is_there() -> None:
     async def tick(_: HttpRequest) -> HttpReply:
         return HttpReply(200, (), ticks)
 
-    async with talking(tick, Timeouts(write_stall_seconds=0.1)) as (wire, _):
+    async with talking(tick, Limits(write_stall_seconds=0.1)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         reader = await wire.begin()
         assert [await reader.piece(), await reader.piece()] == [b"tick 1\n", b"tick 2\n"]
@@ -448,12 +451,12 @@ async def test_a_body_that_nobody_wants_and_that_never_ends_is_not() -> None:
 
 
 async def test_an_idle_connection_is_closed() -> None:
-    async with talking(echo, Timeouts(idle_seconds=0.0)) as (wire, _):
+    async with talking(echo, Limits(idle_seconds=0.0)) as (wire, _):
         assert await wire.is_closed()
 
 
 async def test_a_request_that_does_not_come_to_its_end_is_a_408() -> None:
-    async with talking(echo, Timeouts(header_seconds=0.0)) as (wire, _):
+    async with talking(echo, Limits(header_seconds=0.0)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\n")
         assert (await wire.answer()).status == 408
         assert await wire.is_closed()
@@ -465,7 +468,7 @@ async def test_a_body_that_stops_coming_is_a_408(monkeypatch: pytest.MonkeyPatch
     async def read(request: HttpRequest) -> HttpReply:
         return text(await whole(request))
 
-    async with talking(read, Timeouts(idle_seconds=0.2)) as (wire, _):
+    async with talking(read, Limits(idle_seconds=0.2)) as (wire, _):
         await wire.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab")
         answer = await wire.answer("POST")
         assert (answer.status, json.loads(answer.body)["error"]["code"]) == (408, "request_timeout")
@@ -489,7 +492,7 @@ async def test_a_client_that_takes_nothing_is_left() -> None:
     async def tick(_: HttpRequest) -> HttpReply:
         return HttpReply(200, (), ticks)
 
-    async with talking(tick, Timeouts(write_stall_seconds=0.1)) as (wire, _):
+    async with talking(tick, Limits(write_stall_seconds=0.1)) as (wire, _):
         await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await ticks.closed.wait()
 

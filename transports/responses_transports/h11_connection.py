@@ -68,7 +68,7 @@ class Connection:
         self._engine = engine
         self._stream = stream
         self._idle = idle
-        self._timeouts = engine.timeouts
+        self._limits = engine.limits
         self._http = h11.Connection(h11.SERVER)
         self._whole = anyio.Event()
 
@@ -92,14 +92,14 @@ class Connection:
             pass
 
     async def _next_request(self) -> h11.Request | None:
-        with anyio.CancelScope(deadline=anyio.current_time() + self._timeouts.idle_seconds) as waiting:
+        with anyio.CancelScope(deadline=anyio.current_time() + self._limits.idle_seconds) as waiting:
             self._idle.add(waiting)
             try:
                 while (event := self._http.next_event()) is h11.NEED_DATA:
                     await self._receive()
                     # From its first byte on it is a request, which also a stopping server answers.
                     self._idle.remove(waiting)
-                    waiting.deadline = min(waiting.deadline, anyio.current_time() + self._timeouts.header_seconds)
+                    waiting.deadline = min(waiting.deadline, anyio.current_time() + self._limits.header_seconds)
             finally:
                 self._idle.remove(waiting)
             return event if isinstance(event, h11.Request) else None
@@ -151,7 +151,7 @@ class Connection:
         while (event := self._http.next_event()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
                 await self._write(h11.InformationalResponse(status_code=100, headers=[]))
-            with anyio.move_on_after(self._timeouts.idle_seconds) as silent:
+            with anyio.move_on_after(self._limits.idle_seconds) as silent:
                 await self._receive()
             if silent.cancelled_caught:
                 raise _too_slow()
@@ -182,7 +182,7 @@ class Connection:
     async def _write(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
         for start in range(0, len(data), _CHUNK):
-            with anyio.move_on_after(self._timeouts.write_stall_seconds) as stalled:
+            with anyio.move_on_after(self._limits.write_stall_seconds) as stalled:
                 await self._stream.send(data[start : start + _CHUNK])
             if stalled.cancelled_caught:
                 raise _ClientGone

@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import SocketAttribute, SocketStream, TaskStatus
 
 from responses_stream.hosting.http import Engine
+from responses_stream.hosting.listening import Listen
 from responses_transports.h11_connection import Connection, Idle
 
 LAST_WORDS_SECONDS: Final = 5.0
@@ -23,7 +24,7 @@ LAST_WORDS_SECONDS: Final = 5.0
 _log: Final = logging.getLogger("responses_stream")
 
 
-def serve(engine: Engine, host: str = "127.0.0.1", port: int = 8088) -> None:
+def serve(engine: Engine, listen: Listen) -> None:
     """Serve *engine* until SIGINT or SIGTERM; a second one does not wait for requests that are under way.
 
     This is the transport ``h11`` of the entry-point group ``responses_stream.transports``.
@@ -31,7 +32,7 @@ def serve(engine: Engine, host: str = "127.0.0.1", port: int = 8088) -> None:
     Raises:
         OSError: the address cannot be listened on.
     """
-    anyio.run(_serve_until_signal, engine, host, port)
+    anyio.run(_serve_until_signal, engine, listen.host, listen.port)
 
 
 async def _serve_until_signal(engine: Engine, host: str, port: int) -> None:
