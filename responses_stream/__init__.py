@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from responses_stream.accumulator import Accumulator as Accumulator
     from responses_stream.accumulator import accumulate as accumulate
     from responses_stream.builders.events import AsyncEvents as AsyncEvents
+    from responses_stream.builders.events import AsyncYield as AsyncYield
     from responses_stream.builders.events import Events as Events
+    from responses_stream.builders.events import SyncYield as SyncYield
     from responses_stream.builders.events import flatten as flatten
     from responses_stream.builders.stream import ResponseEventStream as ResponseEventStream
     from responses_stream.builders.text_response import TextResponse as TextResponse
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from responses_stream.errors import InvalidValue as InvalidValue
     from responses_stream.errors import OutOfOrder as OutOfOrder
     from responses_stream.errors import ResponsesStreamError as ResponsesStreamError
+    from responses_stream.guarding import encode_stream as encode_stream
+    from responses_stream.guarding import guarded as guarded
     from responses_stream.hosting.cancellation import CancellationSignal as CancellationSignal
     from responses_stream.hosting.cancellation import Cause as Cause
     from responses_stream.hosting.context import ResponseContext as ResponseContext
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "Accumulator": "accumulator",
     "AsyncEvents": "builders.events",
+    "AsyncYield": "builders.events",
     "BadOption": "hosting.settings",
     "CancellationSignal": "hosting.cancellation",
     "Cause": "hosting.cancellation",
@@ -97,12 +102,14 @@ _HOMES: Final = {
     "ResponsesStreamError": "errors",
     "SqliteStore": "stores.sqlite",
     "SyncResponseContext": "hosting.context",
+    "SyncYield": "builders.events",
     "TextResponse": "builders.text_response",
     "Violation": "validation.report",
     "accumulate": "accumulator",
     "check_handler": "checking.runs",
     "check_handler_async": "checking.runs",
     "decode_bytes": "protocol.data_urls",
+    "encode_stream": "guarding",
     "flatten": "builders.events",
     "get_content_expanded": "protocol.conversions",
     "get_conversation_expanded": "protocol.conversions",
@@ -112,6 +119,7 @@ _HOMES: Final = {
     "get_media_type": "protocol.data_urls",
     "get_output_item_id": "protocol.conversions",
     "get_tool_choice_expanded": "protocol.conversions",
+    "guarded": "guarding",
     "is_data_url": "protocol.data_urls",
     "load_options": "hosting.settings",
     "to_item": "protocol.conversions",
@@ -123,6 +131,7 @@ _HOMES: Final = {
 __all__ = [
     "Accumulator",
     "AsyncEvents",
+    "AsyncYield",
     "BadOption",
     "CancellationSignal",
     "Cause",
@@ -152,6 +161,7 @@ __all__ = [
     "ResponsesStreamError",
     "SqliteStore",
     "SyncResponseContext",
+    "SyncYield",
     "TextResponse",
     "Violation",
     "__version__",
@@ -159,6 +169,7 @@ __all__ = [
     "check_handler",
     "check_handler_async",
     "decode_bytes",
+    "encode_stream",
     "flatten",
     "get_content_expanded",
     "get_conversation_expanded",
@@ -168,6 +179,7 @@ __all__ = [
     "get_media_type",
     "get_output_item_id",
     "get_tool_choice_expanded",
+    "guarded",
     "is_data_url",
     "load_options",
     "to_item",

@@ -6,9 +6,10 @@ knows what is open and nothing more: its memory does not grow with the stream.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
@@ -98,25 +99,9 @@ class OrderGuard:
         Raises:
             OutOfOrder: the event may not come now; nothing was changed.
         """
-        if isinstance(event, LifecycleEvent):
-            self._lifecycle(event)
-        elif isinstance(event, ResponseErrorEvent):
-            self._state = self._step(lifecycle.ERROR)
-        elif isinstance(event, ResponseOutputItemAddedEvent):
-            self._added(event)
-        elif isinstance(event, ResponseOutputItemDoneEvent):
-            self._done(event)
-        elif isinstance(event, PartEvent | SummaryEvent):
-            self._part(event)
-        elif isinstance(event, CommandEvent):
-            self._command(event)
-        elif isinstance(event, ResponseShellCallOutputContentDeltaEvent | _OutputDone):
-            self._output(event)
-        elif isinstance(event, ItemEvent):
-            item = self._item(event, event.output_index, event.item_id)
-            item.state = _grammar_step(item, event.type)
-        elif event.type in _AUDIO:
-            self._step(lifecycle.INSIDE_ITEM, event.type)
+        check = _check_of(type(event))
+        if check is not None:
+            check(self, event)
 
     def _lifecycle(self, event: LifecycleEvent) -> None:
         name, response = event.type, event.response
@@ -191,7 +176,8 @@ class OrderGuard:
             member, index = "summary", event.summary_index
         else:
             member, index = "content", event.content_index
-        name = lifecycle.OPEN_REASONING_NAMES.get(event.type, event.type)
+        said = event.type
+        name = lifecycle.OPEN_REASONING_NAMES.get(said, said)
         part = item.parts.get((member, index))
         if isinstance(event, ResponseContentPartAddedEvent):
             part_type = event.part.type if isinstance(event.part.type, str) else ""
@@ -225,8 +211,20 @@ class OrderGuard:
         else:
             part.state = state
 
+    def _plain(self, event: ItemEvent) -> None:
+        item = self._item(event, event.output_index, event.item_id)
+        item.state = _grammar_step(item, event.type)
+
+    def _error(self, _event: ResponseErrorEvent) -> None:
+        self._state = self._step(lifecycle.ERROR)
+
+    def _audio(self, event: Event) -> None:
+        if event.type in _AUDIO:
+            self._step(lifecycle.INSIDE_ITEM, event.type)
+
     def _item(self, event: Event, index: int, item_id: str | None) -> _Item:
-        self._step(lifecycle.INSIDE_ITEM, event.type)
+        if self._state not in _WITH_ITEMS:
+            self._step(lifecycle.INSIDE_ITEM, event.type)
         item = self._items.get(index)
         if item is None:
             known = [f"{event.type} at {one}" for one in sorted(self._items)] or self._allowed()
@@ -249,6 +247,29 @@ class OrderGuard:
         except KeyError:
             broken = lifecycle.broken_by(self._state, name)
             raise OutOfOrder(event or name, f"response {self._state}", self._allowed(), broken) from None
+
+
+_WITH_ITEMS: Final = frozenset(state for state, steps in lifecycle.RESPONSE.items() if lifecycle.INSIDE_ITEM in steps)
+"""The states of a response in which there may be events inside an item."""
+
+_CHECKS: Final[Sequence[tuple[type[Event] | tuple[type[Event], ...], Callable[[OrderGuard, Any], None]]]] = (
+    (LifecycleEvent, OrderGuard._lifecycle),
+    (ResponseErrorEvent, OrderGuard._error),
+    (ResponseOutputItemAddedEvent, OrderGuard._added),
+    (ResponseOutputItemDoneEvent, OrderGuard._done),
+    ((PartEvent, SummaryEvent), OrderGuard._part),
+    (CommandEvent, OrderGuard._command),
+    ((ResponseShellCallOutputContentDeltaEvent, _OutputDone), OrderGuard._output),
+    (ItemEvent, OrderGuard._plain),
+    (Event, OrderGuard._audio),
+)
+"""How each class of events is checked; the first that fits counts."""
+
+
+@functools.cache
+def _check_of(kind: type[Event | UnknownEvent]) -> Callable[[OrderGuard, Any], None] | None:
+    # By class, and once: every event is checked, and `issubclass` is slow with the metaclass of msgspec.
+    return next((check for classes, check in _CHECKS if issubclass(kind, classes)), None)
 
 
 def _grammar_step(item: _Item, name: str) -> str:

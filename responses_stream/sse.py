@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping
-from types import MappingProxyType, NoneType
-from typing import Final, TypeAlias, get_args, overload
+from types import MappingProxyType
+from typing import Final, TypeAlias, overload
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from responses_stream._frames import (
     COMMENT_FIELD,
@@ -28,7 +28,7 @@ from responses_stream.errors import DecodeError, InvalidType, InvalidValue
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.codec import decode_event, from_json, to_wire
 from responses_stream.protocol.events import ResponseStreamEvent, ResponseTextDeltaEvent
-from responses_stream.protocol.plans import Branches, plan_of
+from responses_stream.protocol.plans import plan_of
 
 __all__ = [
     "COMMENT_FIELD",
@@ -68,8 +68,6 @@ _DONE_DATA: Final = b"[DONE]"
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
 _NOT_IN_A_LINE: Final = str.maketrans("", "", "\r\n\0")
 
-_SCALARS: Final = frozenset({str, int, float, bool, NoneType, UnsetType})
-
 _write: Final = msgspec.json.Encoder().encode
 # JSON escapes its newlines, so one data: line is enough and the payload can never end the frame early.
 _TEXT_DELTA: Final = b"event: response.output_text.delta\ndata: %b\n\n"
@@ -94,7 +92,7 @@ def encode_event(event: Event | UnknownEvent) -> bytes:
         frame = _PLAIN.get(type(event))
         if frame is not None and event.extra is UNSET:
             return frame % _write(event)
-        return _frame_of(event) % _write(to_wire(event))
+        return (_NESTED.get(type(event)) or _frame_of(event)) % _write(to_wire(event))
     except UnicodeEncodeError as error:
         shown = error.object[max(error.start - 20, 0) : error.end]
         raise InvalidValue("event", f"holds half a surrogate pair, at the end of {shown!r}; leave it out") from None
@@ -112,14 +110,9 @@ def _frame_of(event: Event | UnknownEvent) -> bytes:
     frame = _PLAIN.get(kind) or _NESTED.get(kind)
     if frame is None:
         frame = _frame(event.type)
-        plain = all(_is_plain(member.branches) for member in plan_of(kind).members.values())
+        plain = all(member.branches.is_scalar for member in plan_of(kind).members.values())
         (_PLAIN if plain else _NESTED)[kind] = frame
     return frame
-
-
-def _is_plain(branches: Branches) -> bool:
-    # What may be any JSON may also be a wire type with `extra`, put there by hand.
-    return not branches.holds_structs and set(get_args(branches.leaf) or (branches.leaf,)) <= _SCALARS
 
 
 def _frame(kind: object) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from responses_stream.errors import InvalidType, InvalidValue, OutOfOrder
 from responses_stream.protocol.base import AgentReference
 from responses_stream.protocol.items import InputItem
 from responses_stream.protocol.parts import Number
+from responses_stream.protocol.plans import SCALARS, plan_of
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.protocol.response import Conversation, Prompt, ResponseObject, default_text
 from responses_stream.protocol.tools import (
@@ -34,6 +36,8 @@ _ECHOED: Final = tuple(
     for member in CreateResponse.__struct_fields__
     if member in ResponseObject.__struct_fields__ and member not in ("extra", "response_id", "conversation")
 )
+_TAKEN: Final = (*_ECHOED, "conversation")
+_take: Final = operator.attrgetter(*_TAKEN)
 _OWNED: Final = (
     "id",
     "object",
@@ -117,6 +121,13 @@ def seed(response_id: str, request: CreateResponse | Mapping[str, Any] | None, c
     draft = ResponseDraft(id=response_id, created_at=created_at)
     if request is None:
         return draft
+    if isinstance(request, CreateResponse):  # its input may be large, and is not echoed
+        echoed = zip(_TAKEN, _take(request), strict=True)
+        request = {member: value for member, value in echoed if value is not UNSET and value is not None}
+        if _are_plain(request):
+            for member, value in request.items():
+                setattr(draft, member, value)
+            return draft
     # A private copy: what the owner of the request changes later must not change events that were emitted (H3.30).
     taken = values.struct("request", request, CreateResponse)
     for member in _ECHOED:
@@ -127,6 +138,21 @@ def seed(response_id: str, request: CreateResponse | Mapping[str, Any] | None, c
     if conversation:
         draft.conversation = Conversation(id=conversation) if isinstance(conversation, str) else conversation
     return draft
+
+
+def _are_plain(members: Mapping[str, Any]) -> bool:
+    """Whether all members of a request are scalars that fit, and can be echoed as they are; most requests are so."""
+    known = plan_of(CreateResponse).members
+    for name, value in members.items():
+        if type(value) not in SCALARS or type(value) is float or (type(value) is str and not value.isascii()):
+            return False
+        if name == "conversation" or name not in known:
+            return False
+        try:
+            msgspec.convert(value, known[name].branches.leaf)
+        except msgspec.ValidationError:
+            return False
+    return True
 
 
 def resume(response_id: str, response: ResponseObject | Mapping[str, Any]) -> ResponseDraft:

@@ -83,18 +83,27 @@ class TextResponse:
             or (isinstance(text, AsyncIterable) and not isinstance(text, Iterable))
         )
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether its text is there already."""
+        return isinstance(self._text, str)
+
     def __iter__(self) -> Iterator[ResponseStreamEvent]:
         yield from self._begin()
         yield from self._stream.output_item_message(_sync_chunks(self._text))
         yield self._end()
 
     async def __aiter__(self) -> AsyncIterator[ResponseStreamEvent]:
-        for event in self._begin():
-            yield event
-        async with aclosing(self._stream.output_item_message(_chunks(self._text))) as message:
-            async for event in message:
+        try:
+            for event in self._begin():
                 yield event
-        yield self._end()
+            async with aclosing(self._stream.output_item_message(_chunks(self._text))) as message:
+                async for event in message:
+                    yield event
+            yield self._end()
+        finally:
+            if inspect.iscoroutine(self._text):
+                self._text.close()  # where nobody has come as far as to await it
 
     def _begin(self) -> Iterator[ResponseStreamEvent]:
         if self._configure is not None:

@@ -1,4 +1,4 @@
-"""How to drive it from a shell: ``responses-stream serve``, ``validate``, ``explain``, ``check``, ``tap``, ``demo``.
+"""How to drive it from a shell: ``responses-stream serve``, ``transports``, ``validate``, ``check`` and so on.
 
 Exit statuses: 0 when all is well, 1 when something failed, 2 when the call itself was wrong; 130 when it was
 interrupted, and 141 when nobody reads what it prints, as shells have it.
@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from responses_stream._version import __version__
-from responses_stream.cli import check, demo, explain, serve, tap, validate
+from responses_stream.cli import check, demo, explain, serve, tap, transports, validate
 from responses_stream.cli.failure import CommandError
 
 _INTERRUPTED = 130
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"responses-stream {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, validate, explain, check, tap, demo):
+    for command in (serve, transports, validate, explain, check, tap, demo):
         command.add_command(commands)
     chosen = parser.parse_args(arguments)
     try:

@@ -16,6 +16,8 @@ import attrs
 
 from responses_stream.cli.failure import CommandError
 from responses_stream.cli.targets import load_target
+from responses_stream.errors import InvalidValue
+from responses_stream.hosting.listening import Listen
 from responses_stream.hosting.settings import (
     CONFIG_VARIABLE,
     BadOption,
@@ -60,10 +62,10 @@ def run(chosen: argparse.Namespace) -> int:
     """Serve until the process is told to stop.
 
     Raises:
-        CommandError: the target or the transport cannot be found, an option cannot be, or the address cannot be
-            listened on.
+        CommandError: the target or the transport cannot be found, an option cannot be, the transport cannot do what
+            is asked, or the address cannot be listened on.
     """
-    from responses_stream.hosting.transports import UnknownTransport
+    from responses_stream.hosting.transports import CannotServe, UnknownTransport
 
     flags = {setting.name: getattr(chosen, setting.name) for setting in settings()}
     server = load_server(chosen.target)
@@ -81,10 +83,17 @@ def run(chosen: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         server.run()
-    except UnknownTransport as error:
+    except (UnknownTransport, CannotServe, InvalidValue) as error:
         raise CommandError(str(error)) from None
     except (OSError, OverflowError) as error:
-        raise CommandError(f"cannot listen on {options.host}:{options.port}: {error}", status=1) from error
+        place = Listen(
+            host=options.host,
+            port=options.port,
+            unix_socket=options.unix_socket,
+            fd=options.fd,
+            certfile=options.certfile,
+        ).place
+        raise CommandError(f"cannot listen on {place}: {error}", status=1) from error
     return 0
 
 

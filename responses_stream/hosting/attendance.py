@@ -77,7 +77,8 @@ class Attendance:
             home.attended = None
             raise
         # In a context of its own: it outlives the request that happens to be the first, with its log and its trace.
-        Context().run(home.tasks.start_soon, self._go_on, notices)
+        self._scope = anyio.CancelScope()  # made here, because it may be cancelled before its task has begun
+        Context().run(home.tasks.start_soon, self._go_on, notices, self._scope)
         home.attended.set()
 
     def end(self, home: Home) -> None:
@@ -86,8 +87,8 @@ class Attendance:
             self._scope.cancel()
         home.attended = None
 
-    async def _go_on(self, notices: Notices) -> None:
-        with anyio.CancelScope() as self._scope:
+    async def _go_on(self, notices: Notices, scope: anyio.CancelScope) -> None:
+        with scope:
             while True:
                 await self._look_after(notices)
                 try:

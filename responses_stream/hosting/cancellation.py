@@ -25,6 +25,8 @@ class Cause(enum.Enum):
     """It has run longer than the server lets a handler run."""
     TOO_LARGE = "too_large"
     """It has said more than a log may hold."""
+    CONNECTION_OVER = "connection_over"
+    """The WebSocket that it is told on has lived as long as it may (W8)."""
     STORE_FAILED = "store_failed"
     """The store does not take what it says: it has trouble, or the response is not there any more."""
 

@@ -16,7 +16,7 @@ import msgspec
 
 from responses_stream.errors import InvalidType
 from responses_stream.hosting.context import ModeFlags, ResponseContext, SyncResponseContext
-from responses_stream.hosting.errors import HttpError, internal_error
+from responses_stream.hosting.errors import HttpError, check_may_wait, internal_error
 from responses_stream.hosting.foreign import item_of
 from responses_stream.hosting.host import Host, history_before
 from responses_stream.hosting.http import HttpReply
@@ -94,6 +94,7 @@ async def compact(host: Host, call: Call) -> HttpReply:
         raise HttpError(501, "not_supported", message, source="platform")
     if host.runs.draining:
         host.runs.admit()
+    check_may_wait(call.request)
     home = await host.ready()
     request = read_json(call.request.body, CompactResponse, host.options.max_json_depth)
     check_input(request.input, host.options.max_input_items)

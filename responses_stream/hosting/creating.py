@@ -28,13 +28,13 @@ from responses_stream.hosting.owner import Home
 from responses_stream.hosting.queries import query_of
 from responses_stream.hosting.reading import Reader
 from responses_stream.hosting.recording import Record
-from responses_stream.hosting.requests import client_headers, parse_create, wanted_id
+from responses_stream.hosting.requests import LARGE_BODY, client_headers, parse_create, wanted_id
 from responses_stream.hosting.routing import Call
 from responses_stream.hosting.run import Run
 from responses_stream.hosting.runs import Claimed
 from responses_stream.hosting.stamps import stamp_of
 from responses_stream.hosting.transcript import Transcript
-from responses_stream.protocol.codec import encode, from_json
+from responses_stream.protocol.codec import from_json
 from responses_stream.protocol.conversions import get_conversation_id
 from responses_stream.protocol.request import CreateResponse, given
 from responses_stream.stores.base import Item, Key, NotStored
@@ -43,7 +43,6 @@ HEADERS_WAIT: Final = 15.0
 """How long the headers of a stream wait for its first event where keep-alive is off (decision 12)."""
 
 _LONGEST_KEY: Final = 255
-_LARGE_BODY: Final = 512 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -71,9 +70,9 @@ async def create(host: Host, call: Call) -> HttpReply:
     home = await host.ready()
     identity = await host.identity(call)
     assert isinstance(call.request.body, bytes)
-    if len(call.request.body) < _LARGE_BODY:
+    if len(call.request.body) < LARGE_BODY:
         request = parse_create(call.request.body, host.options)
-    else:  # it would hold up the tokens of everybody else (pains.md F3)
+    else:
         request = await anyio.to_thread.run_sync(parse_create, call.request.body, host.options)
     mode = mode_of(request)
     if mode.answers != "first":
@@ -112,7 +111,7 @@ async def create(host: Host, call: Call) -> HttpReply:
             await _unclaim(host, claimed, idempotency_key)
         raise
     call.exchange.runs(run)
-    home.tasks.start_soon(_play, host, home, run, key, idempotency_key, call.exchange)
+    home.start(_play, host, home, run, key, idempotency_key, call.exchange)
     headers = (("x-agent-session-id", asked.session_id),)
     return await _answer(host, call, run, Reader(key, host.store, run), headers)
 
@@ -137,7 +136,7 @@ async def _play(host: Host, home: Home, run: Run, key: Key, idempotency_key: str
     finally:
         if not run.unsaved:
             host.runs.remove(key)
-        if run.record is None or not run.record.created:
+        if idempotency_key is not None and (run.record is None or not run.record.created):
             with anyio.CancelScope(shield=True):
                 await _unclaim(host, key, idempotency_key)
 
@@ -162,11 +161,11 @@ async def _answer(host: Host, call: Call, run: Run, reader: Reader, headers: Hea
         return host.stream(call, reader, headers)
     if answers == "first" and run.first is not None:
         # The first event decides what a background run is answered with, however fast the run is (H2.8, H12.37).
-        return host.json(call, encode(run.first), headers)
+        return host.json(call, run.transcript.json(run.first), headers)
     response = run.response
     if run.refused is not None or response is None:
         raise run.refused or internal_error()
-    return host.json(call, encode(response), headers)
+    return host.json(call, run.transcript.json(response), headers)
 
 
 def _headers_wait(host: Host) -> float:
@@ -196,17 +195,19 @@ def _make_run(host: Host, home: Home, call: Call, asked: _Asked) -> Run:
     )
     # A second reader of a keyed stream may come at any time, from any process, and reads it from its beginning.
     with_events = mode.keeps == "events" or (asked.idempotency_key is not None and mode.stream and mode.store)
-    record = Record(
-        store=host.store,
-        key=key,
-        owner=host.owner,
-        with_events=with_events,
-        background=mode.background,
-        stream=mode.stream,
-        previous_response_id=given(request.previous_response_id) or None,
-        conversation_id=get_conversation_id(request),
-        inputs=lookups.stored_inputs,
-    )
+    record = None
+    if mode.store:
+        record = Record(
+            store=host.store,
+            key=key,
+            owner=host.owner,
+            with_events=with_events,
+            background=mode.background,
+            stream=mode.stream,
+            previous_response_id=given(request.previous_response_id) or None,
+            conversation_id=get_conversation_id(request),
+            inputs=lookups.stored_inputs,
+        )
     if not mode.stream:
         keeping = Keeping.NOTHING
     elif with_events:
@@ -219,9 +220,11 @@ def _make_run(host: Host, home: Home, call: Call, asked: _Asked) -> Run:
         mode=mode,
         log=Log(keeping),
         transcript=Transcript(
-            stamp_of(request, key.response_id, asked.session_id, now, host.clock), host.options.open_responses_reasoning
+            stamp_of(request, key.response_id, asked.session_id, now, host.clock),
+            host.options.open_responses_reasoning,
+            seen=mode.stream or with_events,
         ),
-        record=record if mode.store else None,
+        record=record,
         most_bytes=host.options.max_log_bytes,
         keep_failed=host.options.on_failure == "keep",
     )

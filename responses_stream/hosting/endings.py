@@ -10,9 +10,10 @@ from typing import Final
 import attrs
 import msgspec
 
-from responses_stream.protocol.events import ResponseErrorEvent, ResponseFailedEvent
+from responses_stream.guarding import error_event, failed_event
+from responses_stream.protocol.events import ResponseFailedEvent
 from responses_stream.protocol.items import OutputItem
-from responses_stream.protocol.response import ErrorPayload, ResponseError, ResponseObject
+from responses_stream.protocol.response import ResponseObject
 from responses_stream.sse import encode_event
 
 STORAGE_ERROR: Final = "storage_error"
@@ -42,10 +43,7 @@ class End:
 
 def error_frame(number: int, code: str, message: str, param: str | None = None) -> bytes:
     """Return the frame of an `error` event, in both of its shapes (decision 5)."""
-    payload = ErrorPayload(message=message, type=code, code=code, param=param)
-    return encode_event(
-        ResponseErrorEvent(sequence_number=number, code=code, message=message, param=param, error=payload)
-    )
+    return encode_event(error_event(number, code, message, param))
 
 
 def failed(
@@ -61,17 +59,9 @@ def failed(
         output: the items that stay (decision 10).
         told: whether an `error` event is there already.
     """
-    response = msgspec.structs.replace(
-        said,
-        status="failed",
-        error=ResponseError(code=code, message=message),
-        output=output,
-        incomplete_details=None,
-        completed_at=None,
-    )
     frames = [] if told else [error_frame(number, code, message)]
-    frames.append(encode_event(ResponseFailedEvent(sequence_number=number + len(frames), response=response)))
-    return End(frames, response)
+    event = failed_event(said, number + len(frames), code, message, output)
+    return End([*frames, encode_event(event)], event.response)
 
 
 def cancelled(said: ResponseObject, number: int) -> End:

@@ -22,6 +22,10 @@ INTERNAL_MESSAGE: Final = "An internal server error occurred."
 """All that a client learns of a failure inside (H 0.3)."""
 
 INTERNAL_CODE: Final = "server_error"
+CONNECTION_OVER: Final = "websocket_connection_limit_reached"
+CONNECTION_OVER_MESSAGE: Final = "The connection is as old as a connection may become. Open a new one."
+"""What a client is told whose WebSocket has lived long enough (W8)."""
+
 USER_TYPE: Final = "invalid_request_error"
 SERVER_TYPE: Final = "server_error"
 
@@ -109,6 +113,22 @@ def check_may_wait(request: HttpRequest) -> None:
     if not request.may_wait:
         message = "The server is answering as many requests as it can. Retry later."
         raise HttpError(503, "too_many_requests_waiting", message, source="platform", headers=(("retry-after", "1"),))
+
+
+def shutting_down() -> HttpError:
+    """Return the error of a server that takes nothing new because it is about to end (H8.28)."""
+    return HttpError(503, "service_unavailable", "Server is shutting down.", source="platform")
+
+
+def connection_over() -> HttpError:
+    """Return the error of a WebSocket that has lived long enough (W8)."""
+    return HttpError(400, CONNECTION_OVER, CONNECTION_OVER_MESSAGE)
+
+
+def too_many_connections() -> HttpError:
+    """Return the error of a connection above the most that there may be, for the transports that count them."""
+    message = "The server has as many connections as it can. Retry later."
+    return HttpError(503, "too_many_connections", message, source="platform", headers=(("retry-after", "1"),))
 
 
 def bad_http(status: int = 400) -> HttpError:

@@ -22,7 +22,14 @@ from responses_stream.hosting.logs import LOGGER, about, safe
 from responses_stream.hosting.outcomes import Outcome, end_of
 from responses_stream.hosting.request_ids import request_id_of
 from responses_stream.hosting.run import Run
-from responses_stream.hosting.telemetry import RequestEnd, RequestTelemetry, RunBegin, RunTelemetry, Telemetry
+from responses_stream.hosting.telemetry import (
+    NoTelemetry,
+    RequestEnd,
+    RequestTelemetry,
+    RunBegin,
+    RunTelemetry,
+    Telemetry,
+)
 from responses_stream.protocol.request import given
 
 CREATE: Final = "create_response"
@@ -51,6 +58,8 @@ class Watched:
 
     def ends(self, run: Run) -> None:
         """Tell of the end of the run; the last thing that its task does."""
+        if self._telemetry is None and not LOGGER.isEnabledFor(logging.INFO):
+            return
         end = end_of(run, self._began, time.monotonic())
         if self._telemetry is not None:
             _told(self._telemetry.ends, end)
@@ -122,7 +131,8 @@ class Exchange:
         self.operation, self._facts = operation, about(self.request_id, response_id)
         logs.enter(self._facts)  # `answering` takes it back, too
         if operation == CREATE:
-            self._telemetry = _told(telemetry.request_begins, request)
+            told = None if type(telemetry) is NoTelemetry else _told(telemetry.request_begins, request)
+            self._telemetry = told
         elif operation == DELETE:
             self._line(logging.INFO, "deletes %s", self._facts["response_id"])
 

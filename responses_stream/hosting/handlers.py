@@ -157,6 +157,10 @@ def _needs_loop(source: object) -> bool:
     return inspect.isawaitable(source) or (isinstance(source, AsyncIterable) and not isinstance(source, Iterable))
 
 
+_EVENTS: Final[set[type[Event]]] = set()
+"""The types of events that were said; there are as many as the protocol has."""
+
+
 @attrs.frozen
 class _Said:
     """What one handler says, taken apart into events. Not by `flatten`: who stops here closes every open generator."""
@@ -197,15 +201,18 @@ class _Said:
 
     async def in_loop(self, source: object) -> None:
         """Say all of *source* from the event loop."""
-        if isinstance(source, AsyncIterable):
+        if isinstance(source, TextResponse) and source.is_whole:
+            for event in source:
+                if (wait := self.say(event)) is not None:
+                    await wait
+        elif isinstance(source, AsyncIterable):
             later: AsyncIterator[Any] = aiter(source)
-            kind: type[Event] = Event
             try:
                 async for part in later:
-                    # Every token takes this way: no coroutine but where there is something to wait for, and
-                    # `isinstance`, which is slow with the metaclass of msgspec, but where the type changes.
-                    if type(part) is kind or isinstance(part, Event):
-                        kind = type(part)
+                    # Every token takes this way: no coroutine but where there is something to wait for, and once for
+                    # each type `isinstance`, which is slow with the metaclass of msgspec.
+                    if type(part) in _EVENTS or isinstance(part, Event):
+                        _EVENTS.add(type(part))
                         if (wait := self.say(part)) is not None:
                             await wait
                     else:

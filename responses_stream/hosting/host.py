@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -50,6 +51,7 @@ class Host:
         identify: tells whose a request is.
         clock: seconds since the epoch.
         make_response_id: makes an id in the partition of another, or a new one.
+        process: the process that it was made in.
     """
 
     options: ResponsesServerOptions
@@ -64,6 +66,7 @@ class Host:
     clock: Callable[[], float]
     make_response_id: Callable[[str | None], str]
     sessions: set[Session] = attrs.field(init=False, factory=set)
+    process: int = attrs.field(init=False, factory=os.getpid)
 
     async def ready(self) -> Home:
         """Return the home of the running loop, once the store is attended there."""
@@ -106,7 +109,8 @@ class Host:
         options = self.options
         kind = options.keep_alive
         as_events = kind == "event" or (kind == "auto" and _CODEX in (call.request.header("user-agent") or "").lower())
-        interval = None if kind == "off" else options.sse_keep_alive_interval_seconds
+        # A WebSocket has pings of its own, and no form for a sign of life.
+        interval = None if kind == "off" or call.memory is not None else options.sse_keep_alive_interval_seconds
         home = self.homes.current
         assert home is not None
         body = EventBody(reader, DONE if options.sse_done_marker else b"", home.pulse, interval, as_events)

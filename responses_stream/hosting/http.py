@@ -120,6 +120,7 @@ class Limits:
         write_stall_seconds: how many seconds a client may take no bytes at all.
         max_header_bytes: how large a request line and its headers may be; more is a 431.
         max_message_bytes: how large a WebSocket message may be; more closes with 1009 (W10).
+        grace_seconds: how many seconds a drain takes at most, for server programs that are told such things beforehand.
     """
 
     header_seconds: float = 10.0
@@ -127,6 +128,7 @@ class Limits:
     write_stall_seconds: float = 30.0
     max_header_bytes: int = 64 * 1024
     max_message_bytes: int = 16 * 1024 * 1024
+    grace_seconds: float = 15.0
 
 
 class Engine(Protocol):

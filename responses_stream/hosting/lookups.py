@@ -5,21 +5,26 @@ A lookup that failed is not kept, and each caller gets a list of its own (H11.20
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import anyio
+import anyio.to_thread
 import attrs
+import msgspec
 
-from responses_stream.hosting.recording import id_of
-from responses_stream.protocol.codec import decode_union, encode, from_json
-from responses_stream.protocol.conversions import StoredItem, get_input_expanded, to_stored_item
+from responses_stream.protocol.codec import decode_union, from_json
+from responses_stream.protocol.conversions import StoredItem, get_input_expanded, to_stored_data
 from responses_stream.protocol.items import InputItem, ItemReference
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.stores.base import Item, ResponseStore
 
 ContextItem: TypeAlias = InputItem | StoredItem
 """What a handler reads: items as they came in, and items that were stored before."""
+
+_MANY: Final = 200
+"""From how many items on they are made in a thread: it would hold up the tokens of everybody else (pains.md F3)."""
 
 
 @attrs.define(eq=False)
@@ -70,9 +75,10 @@ class Lookups:
             Exception: whatever the store has trouble with.
         """
         if self._stored is None:
-            kept = [to_stored_item(item, self.response_id) for item in await self.input_items()]
-            named = [(id_of(item), item) for item in kept if item is not None]
-            self._stored = [Item(item_id, encode(item)) for item_id, item in named if item_id is not None]
+            items = await self.input_items()
+            many = len(items) >= _MANY
+            make = functools.partial(_as_stored, items, self.response_id)
+            self._stored = await anyio.to_thread.run_sync(make) if many else make()
         return self._stored
 
     async def _resolve(self, items: Sequence[InputItem]) -> list[ContextItem]:
@@ -85,6 +91,12 @@ class Lookups:
             elif (kept := found[item.id]) is not None:
                 resolved.append(read_item(kept))
         return resolved
+
+
+def _as_stored(items: Sequence[ContextItem], response_id: str) -> list[Item]:
+    # Written as plain data: nobody reads them as items before they come out of the store.
+    kept = (to_stored_data(item, response_id) for item in items)
+    return [Item(data["id"], msgspec.json.encode(data)) for data in kept if data is not None]
 
 
 def read_item(item: Item) -> StoredItem:

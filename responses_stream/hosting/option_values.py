@@ -1,8 +1,8 @@
 """What a text or a value of TOML means for an option of a certain type: one cattrs converter.
 
 The environment and a command line know only texts, TOML knows types of its own; both are read alike, so that
-``models = ["a", "b"]`` and ``RESPONSES_MODELS=a,b`` say the same. Of a number that may be none, 0 and blank are none
-(H14.12). Whether a value is in range is not asked here: the options themselves know.
+``models = ["a", "b"]`` and ``RESPONSES_MODELS=a,b`` say the same. Of a number that may be none, blank is none, and of
+seconds 0 is as well (H14.12). Whether a value is in range is not asked here: the options themselves know.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(int, lambda value, _: _whole_number(value))
     converter.register_structure_hook(float, lambda value, _: _number(value))
     converter.register_structure_hook_func(lambda kind: kind == float | None, lambda value, _: _number_or_none(value))
+    converter.register_structure_hook_func(lambda kind: kind == int | None, lambda value, _: _whole_or_none(value))
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], lambda value, _: _strings(value))
     converter.register_structure_hook_func(_is_literal, lambda value, kind: _choice(value, typing.get_args(kind)))
     return converter
@@ -84,6 +85,12 @@ def _number_or_none(value: object) -> float | None:
     if isinstance(value, str) and not value.strip():
         return None
     return _number(value) or None
+
+
+def _whole_or_none(value: object) -> int | None:
+    if isinstance(value, str) and not value.strip():
+        return None
+    return _whole_number(value)  # 0 is a number of its own: a file descriptor
 
 
 def _strings(value: object) -> tuple[str, ...]:

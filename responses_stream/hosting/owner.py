@@ -7,9 +7,11 @@ task of the loop's own. This is the only module that knows which async backend i
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from typing import Any, Final
 
 import anyio
 import attrs
@@ -17,6 +19,10 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import RunVar
 
 from responses_stream.hosting.pulse import Pulse
+
+_AGAIN_SECONDS: Final = 0.05
+
+_log: Final = logging.getLogger("responses_stream")
 
 
 @attrs.define(eq=False)
@@ -27,6 +33,8 @@ class Home:
         threads: how many sync handlers run at once.
         tasks: the group of all tasks; there is one once *ready* is set.
         pulse: wakes streams that have been silent for long.
+        writes: cancels writes of the store that take too long.
+        lifetimes: tells WebSockets that they are old.
         ready: set when tasks can be started.
         shutdown: set when the server has begun to end (H15.7).
         attended: set when the store was asked what the processes before this one have left; None where nobody has begun
@@ -35,11 +43,43 @@ class Home:
 
     threads: anyio.CapacityLimiter
     pulse: Pulse = attrs.field(factory=Pulse)
+    writes: Pulse = attrs.field(factory=Pulse)
+    lifetimes: Pulse = attrs.field(factory=Pulse)
     ready: anyio.Event = attrs.field(factory=anyio.Event)
     tasks: TaskGroup = attrs.field(init=False)
     shutdown: anyio.Event = attrs.field(factory=anyio.Event)
     attended: anyio.Event | None = None
-    _keeper: asyncio.Task[None] | None = attrs.field(init=False, default=None)
+    _loop: asyncio.AbstractEventLoop | None = attrs.field(init=False, default=None)
+    _running: set[asyncio.Task[None]] = attrs.field(init=False, factory=set)
+
+    def __attrs_post_init__(self) -> None:
+        if _on_asyncio():
+            self._loop = asyncio.get_running_loop()
+
+    def start(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: object) -> None:
+        """Run an async function as a task that lives on when the caller has gone."""
+        if self._loop is None:
+            self.tasks.start_soon(function, *arguments)
+            return
+        # Not in the group: what that keeps of each task is a third of what an idle stream holds.
+        task = self._loop.create_task(function(*arguments))
+        self._running.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a task of the server has failed", exc_info=error)
+
+    async def end(self) -> None:
+        """Cancel all tasks; those of the group have ended when it is left, the others when this returns."""
+        self.tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            while self._running:
+                for task in self._running:
+                    task.cancel()
+                # One that has caught it is told again, as a scope would.
+                await asyncio.wait(self._running, timeout=_AGAIN_SECONDS)
 
 
 class RunOwner:
@@ -61,11 +101,13 @@ class RunOwner:
         try:
             async with anyio.create_task_group() as home.tasks:
                 home.tasks.start_soon(home.pulse.beat)
+                home.tasks.start_soon(home.writes.beat)
+                home.tasks.start_soon(home.lifetimes.beat)
                 home.ready.set()
                 try:
                     yield
                 finally:
-                    home.tasks.cancel_scope.cancel()
+                    await home.end()
         finally:
             self._homes.reset(before)
 
@@ -81,7 +123,8 @@ class RunOwner:
             home = Home(anyio.CapacityLimiter(self._max_threads))
             self._homes.set(home)
             _keep_open(home)
-        await home.ready.wait()
+        if not home.ready.is_set():
+            await home.ready.wait()
         return home
 
 
@@ -90,11 +133,14 @@ def _keep_open(home: Home) -> None:
 
     async def keep() -> None:
         async with anyio.create_task_group() as home.tasks:
+            home.tasks.start_soon(home.lifetimes.beat)
+            home.tasks.start_soon(home.writes.beat)
             home.ready.set()
             await home.pulse.beat()
 
     if _on_asyncio():
-        home._keeper = asyncio.get_running_loop().create_task(keep())  # a loop holds its tasks weakly
+        keeper = asyncio.get_running_loop().create_task(keep())
+        home._running.add(keeper)  # a loop holds its tasks weakly
     else:
         import trio
 

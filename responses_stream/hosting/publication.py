@@ -23,10 +23,10 @@ from responses_stream.hosting.log import Log
 from responses_stream.hosting.modes import Mode
 from responses_stream.hosting.moments import Moment
 from responses_stream.hosting.owner import Home
-from responses_stream.hosting.recording import STORE_SECONDS, Record
+from responses_stream.hosting.recording import Record, ending_of, in_time
 from responses_stream.hosting.transcript import Transcript
 from responses_stream.protocol.response import ResponseObject
-from responses_stream.stores.base import AlreadyStored, Fenced, NotStored
+from responses_stream.stores.base import AlreadyStored, Ending, Fenced, NotStored
 
 _log: Final = logging.getLogger("responses_stream")
 
@@ -69,7 +69,7 @@ class Publication(ABC):
     lost: bool = attrs.field(init=False, default=False)
     deleted: bool = attrs.field(init=False, default=False)
     whole: bool = attrs.field(init=False, default=False)
-    home: Home | None = attrs.field(init=False, default=None)
+    home: Home = attrs.field(init=False)
     saved: anyio.Event | None = attrs.field(init=False, default=None)
     trouble: Exception | None = attrs.field(init=False, default=None)
     _last: ResponseObject | None = attrs.field(init=False, default=None)
@@ -85,18 +85,19 @@ class Publication(ABC):
             Stopped: the store did not take it; nothing is left to be said.
         """
         if self.record is not None:
-            assert self.transcript.said is not None
+            said = self.transcript.said
+            assert said is not None
             try:
-                with anyio.CancelScope(shield=True), anyio.fail_after(STORE_SECONDS):
-                    await self.record.create(self.transcript.said, [frame])
+                with in_time(self.home):
+                    await self.record.create(said, self.transcript.json(said), [frame])
             except Exception as trouble:
                 self._refuse(frame, trouble)
                 raise Stopped from None
+            self.transcript.forget()
         self.show([frame])
         if self.record is not None and self.record.with_events:
-            assert self.home is not None
             self.saved = anyio.Event()
-            self.home.tasks.start_soon(self._save)
+            self.home.start(self._save)
 
     def _refuse(self, frame: bytes, trouble: Exception) -> None:
         """What becomes of a response that the store never took (decision 11, H12.31 to H12.34)."""
@@ -127,8 +128,8 @@ class Publication(ABC):
                     if not frames:
                         break
                     try:
-                        with anyio.fail_after(STORE_SECONDS):
-                            await record.append(log.shown, frames, last)
+                        with in_time(self.home):
+                            await record.append(log.shown, frames, self._ending(last) if last is not None else None)
                     except Exception as trouble:
                         self.trouble = trouble
                         self.stop(Cause.STORE_FAILED, 0)
@@ -143,13 +144,16 @@ class Publication(ABC):
     async def end(self, end: End) -> None:
         """Keep the end, and then show it: no terminal event is on the wire before the store has it (decision 11)."""
         self.transcript.close(end.response)
-        with anyio.CancelScope(shield=True):
-            self._add(end.frames)
-            if self.saved is not None:
-                self._last = end.response
-                await self.saved.wait()
-            if self.trouble is None and self.log.hidden():
-                await self._keep(end.response)
+        self._add(end.frames)
+        if self.record is None:
+            self.log.show()
+        else:
+            with anyio.CancelScope(shield=True):
+                if self.saved is not None:
+                    self._last = end.response
+                    await self.saved.wait()
+                if self.trouble is None and self.log.hidden():
+                    await self._keep(end.response)
         if self.trouble is not None:
             self.lose(self.trouble)
         else:
@@ -160,12 +164,15 @@ class Publication(ABC):
         """Hand the store the end, with what it has yet to be handed, and show it."""
         if self.record is not None and self.record.created:
             try:
-                with anyio.fail_after(STORE_SECONDS):
-                    await self.record.append(self.log.shown, self.log.hidden(), ended)
+                with in_time(self.home):
+                    await self.record.append(self.log.shown, self.log.hidden(), self._ending(ended))
             except Exception as trouble:
                 self.trouble = trouble
                 return
         self.log.show()
+
+    def _ending(self, ended: ResponseObject) -> Ending:
+        return ending_of(ended, self.transcript.json(ended))
 
     def lose(self, trouble: Exception) -> None:
         """What comes of a response whose events, or whose end, the store did not take (decision 11)."""

@@ -1,6 +1,7 @@
-"""`Pulse`: wakes all who wait in silence when their patience is over, with one task and one timer for all of them.
+"""`Pulse`: calls all who wait when their patience is over, with one task and one timer for all of them.
 
-A thousand idle streams each with a timer of its own would cost more than all else that an idle stream holds.
+A thousand idle streams each with a timer of its own would cost more than all else that an idle stream holds; and the
+timers of writes that are over at once would be half of what such a write costs.
 """
 
 from __future__ import annotations

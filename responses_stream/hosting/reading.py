@@ -157,6 +157,8 @@ class EventBody(ByteStream):
         # All in one coroutine: an idle stream holds each that it waits in.
         try:
             while not (frames := await reader.take()) and not reader.ended:
+                if self._closed:
+                    raise StopAsyncIteration
                 if anyio.current_time() >= due:
                     return self._sign_of_life()
         except NotStored:
@@ -183,5 +185,6 @@ class EventBody(ByteStream):
             self._closed = True
             if self._run is not None:
                 self._run.leave()
+            self._reader.wake()  # somebody else may be reading just now
             if self.on_close is not None:
                 self.on_close(self._reader.ended and not self._broken)

@@ -6,11 +6,14 @@ before any reader sees it (design section 6).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
+import anyio
 import attrs
 
+from responses_stream.hosting.owner import Home
 from responses_stream.protocol.codec import encode
 from responses_stream.protocol.conversions import StoredItem
 from responses_stream.protocol.response import ResponseObject
@@ -45,17 +48,18 @@ class Record:
     inputs: Callable[[], Awaitable[Sequence[Item]]]
     created: bool = attrs.field(init=False, default=False)
 
-    async def create(self, response: ResponseObject, frames: Sequence[bytes]) -> None:
-        """Keep the response as it was created, with its inputs.
+    async def create(self, response: ResponseObject, data: bytes, frames: Sequence[bytes]) -> None:
+        """Keep the response, whose JSON is *data*, as it was created, with its inputs.
 
         Raises:
             AlreadyStored: there is one of that id.
+            TimeoutError: the store has taken too long.
             Exception: whatever the store has trouble with.
         """
         new = NewResponse(
             key=self.key,
             owner=self.owner,
-            response=encode(response),
+            response=data,
             status=str(response.status),
             background=self.background,
             stream=self.stream,
@@ -66,21 +70,39 @@ class Record:
         await self.store.create(new, frames if self.with_events else ())
         self.created = True
 
-    async def append(self, first: int, frames: Sequence[bytes], ended: ResponseObject | None = None) -> None:
-        """Keep further events, and with *ended* the end.
+    async def append(self, first: int, frames: Sequence[bytes], ending: Ending | None = None) -> None:
+        """Keep further events, and with *ending* the end.
 
         Raises:
             NotStored, Fenced: the response is not ours any more.
+            TimeoutError: the store has taken too long.
             Exception: whatever the store has trouble with.
         """
-        ending = ending_of(ended) if ended is not None else None
         await self.store.append(self.key, self.owner, first, frames if self.with_events else (), ending)
 
 
-def ending_of(response: ResponseObject) -> Ending:
-    """Return the end of a response as a store keeps it."""
+@contextmanager
+def in_time(home: Home) -> Iterator[None]:
+    """Give a write of the store its time, whoever is being cancelled meanwhile.
+
+    Raises:
+        TimeoutError: it was over.
+    """
+    limit = anyio.CancelScope(shield=True)
+    home.writes.add(limit.cancel, anyio.current_time() + STORE_SECONDS)
+    try:
+        with limit:
+            yield
+    finally:
+        home.writes.remove(limit.cancel)
+    if limit.cancelled_caught:
+        raise TimeoutError
+
+
+def ending_of(response: ResponseObject, data: bytes | None = None) -> Ending:
+    """Return the end of a response as a store keeps it; *data* is its JSON, where that is there already."""
     items = [Item(item_id, encode(item)) for item in response.output if (item_id := id_of(item)) is not None]
-    return Ending(encode(response), str(response.status), items)
+    return Ending(encode(response) if data is None else data, str(response.status), items)
 
 
 def id_of(item: StoredItem) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from typing import Final
 
 from responses_stream.hosting.http import HttpRequest
@@ -23,4 +23,4 @@ def request_id_of(request: HttpRequest | None) -> str:
         given = (request.header("x-request-id") or "").strip()
         if _ACCEPTED.match(given):
             return given
-    return uuid.uuid4().hex
+    return secrets.token_hex(16)

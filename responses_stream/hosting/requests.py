@@ -23,6 +23,9 @@ from responses_stream.protocol.request import CreateResponse, given
 
 W = TypeVar("W", bound=Wire)
 
+LARGE_BODY: Final = 512 * 1024
+"""From how many bytes on a body is read in a thread: it would hold up the tokens of everybody else (pains.md F3)."""
+
 _MOST_METADATA: Final = 16
 _LONGEST_KEY: Final = 64
 _LONGEST_VALUE: Final = 512

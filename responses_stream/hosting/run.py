@@ -16,13 +16,12 @@ import anyio
 import anyio.lowlevel
 import attrs
 
-from responses_stream import lifecycle
 from responses_stream.builders.stream import SERVER_ERROR, SERVER_ERROR_MESSAGE
 from responses_stream.errors import OutOfOrder
 from responses_stream.hosting.cancellation import CancellationSignal, Cause
 from responses_stream.hosting.context import ResponseContext
 from responses_stream.hosting.endings import End, as_cancelled, cancelled, error_frame
-from responses_stream.hosting.errors import HttpError, internal_error
+from responses_stream.hosting.errors import CONNECTION_OVER, CONNECTION_OVER_MESSAGE, HttpError, internal_error
 from responses_stream.hosting.handlers import Say, Stopped
 from responses_stream.hosting.owner import Home, cancelled_from_outside
 from responses_stream.hosting.publication import Publication
@@ -39,6 +38,7 @@ _REASONS: Final = {
     Cause.SHUTTING_DOWN: ("server_shutting_down", "The server is shutting down."),
     Cause.TIMED_OUT: ("run_timeout", "The response took longer than this server allows."),
     Cause.TOO_LARGE: ("response_too_large", "The response is larger than this server allows."),
+    Cause.CONNECTION_OVER: (CONNECTION_OVER, CONNECTION_OVER_MESSAGE),
 }
 """What a run that was stopped ends with, where no client wanted that: the code, and the sentence (decision 27, 28)."""
 
@@ -48,6 +48,7 @@ _BECAUSE: Final = {
     Cause.SHUTTING_DOWN: "the server is shutting down",
     Cause.TIMED_OUT: "it took too long",
     Cause.TOO_LARGE: "it said too much",
+    Cause.CONNECTION_OVER: "its connection was as old as one may become",
     Cause.STORE_FAILED: "the store did not take what it said",
 }
 
@@ -98,7 +99,9 @@ class Run(Publication):
     _scope: anyio.CancelScope = attrs.field(init=False, factory=anyio.CancelScope)
     _told: ResponseErrorEvent | None = attrs.field(init=False, default=None)
     _dropped: int = attrs.field(init=False, default=0)
-    _next_pause: int = attrs.field(init=False, default=0)
+    _next_pause: int = attrs.field(
+        init=False, default=attrs.Factory(lambda self: min(self.most_bytes, _FAIR_BYTES), takes_self=True)
+    )
 
     @property
     def response(self) -> ResponseObject | None:
@@ -156,6 +159,7 @@ class Run(Publication):
         except anyio.get_cancelled_exc_class() as caught:
             if cancelled_from_outside():
                 self.signal.set(Cause.SHUTTING_DOWN)
+                self._scope.cancel()  # a handler that was left in its thread asks this scope before it says something
                 raise
             error = caught
         except (KeyboardInterrupt, SystemExit, GeneratorExit):
@@ -163,8 +167,11 @@ class Run(Publication):
         except BaseException as caught:  # the other runs must not end with this one
             error = caught
         finally:
-            with anyio.CancelScope(shield=True):
-                await self._settle(error)
+            if error is None and self.transcript.finished:
+                self._finish()
+            else:
+                with anyio.CancelScope(shield=True):
+                    await self._settle(error)
 
     def _say(self, event: Event | UnknownEvent) -> Awaitable[object] | None:
         """Commit an event of the handler; return what it has to wait for before it goes on, if there is something.
@@ -186,7 +193,7 @@ class Run(Publication):
                 self._told = event
                 raise Stopped
             frame = transcript.commit(event)
-            if isinstance(event, LifecycleEvent) and (transcript.number == 1 or event.type in lifecycle.TERMINAL):
+            if (transcript.number == 1 or transcript.finished) and isinstance(event, LifecycleEvent):
                 return self._say_created(frame) if transcript.number == 1 else self._say_last(frame)
         full = self.put(frame)
         if log.size > self._next_pause:
@@ -219,15 +226,18 @@ class Run(Publication):
             self.refused, self.broken = internal_error(), True
             self.unsaved = self.record is not None and self.record.created
         finally:
-            self.over()
-            if self._dropped:
-                _log.warning(
-                    "%s said %d events after the end of %s; they were dropped (R036, R038)",
-                    self.handler.name,
-                    self._dropped,
-                    self.context.response_id,
-                    extra={"rule": "R036, R038"},
-                )
+            self._finish()
+
+    def _finish(self) -> None:
+        self.over()
+        if self._dropped:
+            _log.warning(
+                "%s said %d events after the end of %s; they were dropped (R036, R038)",
+                self.handler.name,
+                self._dropped,
+                self.context.response_id,
+                extra={"rule": "R036, R038"},
+            )
 
     async def _end_for(self, error: BaseException | None) -> None:
         cause = self.signal.cause

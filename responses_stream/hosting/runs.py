@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from responses_stream.hosting.cancellation import Cause
-from responses_stream.hosting.errors import HttpError, duplicate_id
+from responses_stream.hosting.errors import HttpError, duplicate_id, shutting_down
 from responses_stream.hosting.run import Run
 from responses_stream.stores.base import Key
 
@@ -48,7 +48,7 @@ class Runs:
             HttpError: the server is shutting down, or has as many as it may have (503).
         """
         if self.draining:
-            raise HttpError(503, "service_unavailable", "Server is shutting down.", source="platform")
+            raise shutting_down()
         if len(self._live) >= self.most:
             message = "The server is making as many responses as it can. Retry later."
             raise HttpError(503, "too_many_runs", message, source="platform", headers=(("retry-after", "1"),))

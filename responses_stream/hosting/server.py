@@ -6,13 +6,13 @@ It knows no socket. `handle` takes a request as plain data and returns a reply a
 from __future__ import annotations
 
 import logging
+import os
 import platform
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
 import attrs
@@ -25,7 +25,7 @@ from responses_stream.hosting.attendance import Attendance
 from responses_stream.hosting.compacting import CompactionFunction, CompactionHandler, compact
 from responses_stream.hosting.context import ResponseContext
 from responses_stream.hosting.creating import create
-from responses_stream.hosting.errors import HttpError, internal_error
+from responses_stream.hosting.errors import HttpError, check_may_wait, internal_error, shutting_down
 from responses_stream.hosting.exchange import CREATE, DELETE, Exchange
 from responses_stream.hosting.handlers import Handler, HandlerFunction
 from responses_stream.hosting.host import Host
@@ -52,6 +52,9 @@ from responses_stream.protocol.ids import new_response_id
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.stores.base import ResponseStore
 from responses_stream.stores.memory import MemoryStore
+
+if TYPE_CHECKING:
+    import socket
 
 F = TypeVar("F", bound=HandlerFunction)
 C = TypeVar("C", bound=CompactionFunction)
@@ -105,6 +108,7 @@ class ResponsesServer:
         options = self._options
         prefix = options.id_prefix
         self._made: Host | None = None
+        self._left_to_parent: object = None
         self._homes = RunOwner(options.max_sync_handlers)
         self._make = self._make_id or (lambda hint: new_response_id(hint, prefix))
         bases = [options.prefix] if options.prefix else ["", "/v1"]
@@ -140,6 +144,7 @@ class ResponsesServer:
             write_stall_seconds=options.write_stall_seconds,
             max_header_bytes=options.max_header_bytes,
             max_message_bytes=options.max_body_bytes,
+            grace_seconds=options.shutdown_grace_period_seconds + STORE_SECONDS,
         )
 
     @property
@@ -337,47 +342,65 @@ class ResponsesServer:
         The session gives the events of one response after the other, and remembers them (W3 to W7). To close it says
         that the client has gone: the response in the making is cancelled (W11).
         """
-        options = self._options
-        if request.path.rstrip("/") not in self._websockets or not options.websocket:
-            return await self.handle(_as_handshake(request))
+        opened: list[Session] = []
+
+        async def handshake(call: Call) -> HttpReply:
+            opened.append(await self._open(call))
+            return HttpReply(101, (), b"")
+
+        # HTTP/2 has another method for it (RFC 8441).
+        reply = await self._answer(attrs.evolve(request, method="GET"), endpoint=handshake)
+        return opened[0] if opened else reply
+
+    async def _open(self, call: Call) -> Session:
+        request, options = call.request, self._options
+        if request.path.rstrip("/") not in self._websockets:
+            raise HttpError(404, "not_found", "There is no WebSocket at this path.")
+        if not options.websocket:
+            raise no_websocket()
         host = self._host()
-        exchange = Exchange.of(request, self._telemetry)
-        try:
-            if host.runs.draining:
-                host.runs.admit()
-            await host.ready()
-            await host.identity(Call(request, exchange.request_id, exchange))
-        except HttpError as error:
-            return error.reply(exchange.request_id)
-        session = Session(
-            request,
-            self._answer,
-            Memory(options.max_log_bytes),
-            seconds=options.websocket_seconds,
-            max_bytes=options.max_body_bytes,
-            on_close=host.sessions.discard,
-        )
+        check_may_wait(request)
+        home = await host.ready()
+        await host.identity(call)
+        if host.runs.draining:
+            raise shutting_down()
+
+        def closed(session: Session) -> None:
+            host.sessions.discard(session)
+            home.lifetimes.remove(session.grow_old)
+
+        memory = Memory(options.max_body_bytes)
+        session = Session(request, self._answer, memory, max_bytes=options.max_body_bytes, on_close=closed)
         host.sessions.add(session)
+        home.lifetimes.add(session.grow_old, anyio.current_time() + options.websocket_seconds)
         return session
 
-    async def _answer(self, request: HttpRequest, memory: Memory | None = None) -> HttpReply:
+    async def _answer(
+        self, request: HttpRequest, memory: Memory | None = None, endpoint: Endpoint | None = None
+    ) -> HttpReply:
         exchange = Exchange.of(request, self._telemetry)
         with exchange.answering():
-            reply = await self._reply(request, exchange, memory)
+            reply = await self._reply(request, exchange, memory, endpoint)
         tell = exchange.answered(reply)
         if tell is not None and isinstance(reply.body, EventBody):
             reply.body.on_close = tell
         return reply
 
-    async def _reply(self, request: HttpRequest, exchange: Exchange, memory: Memory | None) -> HttpReply:
+    async def _reply(
+        self, request: HttpRequest, exchange: Exchange, memory: Memory | None, endpoint: Endpoint | None
+    ) -> HttpReply:
         try:
-            if wants_websocket(request) and request.path.rstrip("/") in self._websockets:
-                raise no_websocket()
-            endpoint, response_id = self._router.find(request)
+            response_id = ""
+            if endpoint is None:
+                if wants_websocket(request) and request.path.rstrip("/") in self._websockets:
+                    raise no_websocket()
+                endpoint, response_id = self._router.find(request)
             exchange.finds(self._operations.get(endpoint, ""), response_id, request, self._telemetry)
             if request.method == "POST":
                 # Read out here, so that what the transport raises is the transport's again.
-                request = attrs.evolve(request, body=await read_body(request, self._options.max_body_bytes))
+                body = await read_body(request, self._options.max_body_bytes)
+                if body is not request.body:
+                    request = attrs.evolve(request, body=body)
             try:
                 reply = await endpoint(Call(request, exchange.request_id, exchange, response_id, memory))
             except HttpError:
@@ -390,13 +413,17 @@ class ResponsesServer:
             reply = error.reply(exchange.request_id)
         headers = (*reply.headers, ("x-platform-server", self._version))
         if request.method != "HEAD":
-            return attrs.evolve(reply, headers=headers)
+            return HttpReply(reply.status, headers, reply.body)
         if not isinstance(reply.body, bytes):
             await reply.body.aclose()
-        return attrs.evolve(reply, headers=headers, body=b"")
+        return HttpReply(reply.status, headers, b"")
 
     def _host(self) -> Host:
         """Return the inside of the server, made when it is first needed: only then is it known which options count."""
+        if self._made is not None and self._made.process != os.getpid():
+            # A fork has copied it. What it makes is made by the parent, whose connections are not to be closed here.
+            self._left_to_parent = (self._made, self._own_store)
+            self._made = self._own_store = None
         if self._made is None:
             options = self._options
             if self._given_store is None and self._own_store is None:
@@ -446,11 +473,6 @@ class ResponsesServer:
 
     async def _readiness(self, call: Call) -> HttpReply:
         return self._host().json(call, b'{"status":"healthy"}')
-
-
-def _as_handshake(request: HttpRequest) -> HttpRequest:
-    """Return a handshake as HTTP/1.1 writes it; HTTP/2 has another way to (RFC 8441)."""
-    return attrs.evolve(request, method="GET", headers=(*request.headers, ("upgrade", "websocket")))
 
 
 async def _no_handler(_request: CreateResponse, _context: ResponseContext) -> Events:

@@ -6,6 +6,9 @@ W31 that the handler left out (decision 1); output items say which response and 
 
 from __future__ import annotations
 
+import functools
+import itertools
+import operator
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -23,6 +26,19 @@ from responses_stream.protocol.request import CreateResponse, given
 from responses_stream.protocol.response import Conversation, ResponseObject
 
 _MEMBERS: Final = tuple(name for name in ResponseObject.__struct_fields__ if name != "extra")
+_BLANK: Final = ResponseEventStream("none", clock=lambda: 0).response
+_ALWAYS: Final = tuple(name for name in _MEMBERS if getattr(_BLANK, name) is not UNSET)
+"""The members that a response has whatever was asked for (W31)."""
+_ASKED: Final = tuple(
+    name for name in CreateResponse.__struct_fields__ if name in _MEMBERS and name not in (*_ALWAYS, "response_id")
+)
+"""The members that it has where the request has them."""
+
+
+@functools.cache
+def _says(asked: tuple[str, ...]) -> Callable[[ResponseObject], tuple[object, ...]]:
+    """Return what gets all members of a response that may not be absent; every lifecycle event is looked at so."""
+    return operator.attrgetter(*_ALWAYS, *asked)
 
 
 @attrs.frozen
@@ -46,6 +62,13 @@ class Stamp:
     created_at: int
     request: CreateResponse
     clock: Callable[[], float] = time.time
+    _said: Callable[[ResponseObject], tuple[object, ...]] = attrs.field(init=False)
+    _echoed: list[ResponseDraft] = attrs.field(init=False, factory=list)
+
+    @_said.default
+    def _what_has_to_be_said(self) -> Callable[[ResponseObject], tuple[object, ...]]:
+        asked = tuple(name for name in _ASKED if given(getattr(self.request, name)) is not None)
+        return _says(asked)
 
     def response(self, said: ResponseObject, output: list[OutputItem] | None = None) -> ResponseObject:
         """Return what a handler said of its response, complete; with *output* in place of its own."""
@@ -58,11 +81,10 @@ class Stamp:
             changes["output"] = output
         elif any(self._lacks(item) for item in said.output):
             changes["output"] = [self.item(item) for item in said.output]
-        missing = [name for name in _MEMBERS if getattr(said, name) is UNSET and name not in changes]
-        if missing or not said.model:
+        if not said.model or True in map(operator.is_, self._said(said), itertools.repeat(UNSET)):
             echo = self._echo()
-            for name in missing:
-                changes[name] = getattr(echo, name)
+            missing = (name for name in _MEMBERS if getattr(said, name) is UNSET and name not in changes)
+            changes.update({name: getattr(echo, name) for name in missing})
             changes["model"] = said.model or echo.model
         if said.status == "completed" and not said.completed_at:
             changes["completed_at"] = max(int(self.clock()), self.created_at)
@@ -85,8 +107,11 @@ class Stamp:
         return not item.response_id or (self.agent is not None and not item.agent_reference)
 
     def _echo(self) -> ResponseDraft:
-        stream = ResponseEventStream(self.response_id, self.request, clock=lambda: self.created_at)
-        return stream.response
+        """Return what the server itself says of the response; made for the first event that lacks something."""
+        if not self._echoed:
+            stream = ResponseEventStream(self.response_id, self.request, clock=lambda: self.created_at)
+            self._echoed.append(stream.response)
+        return self._echoed[0]
 
 
 def stamp_of(

@@ -5,8 +5,9 @@ An event that is refused here takes no number and leaves no trace (decision 3).
 
 from __future__ import annotations
 
+import functools
 import time
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -17,6 +18,7 @@ from responses_stream.hosting.progress import Progress
 from responses_stream.hosting.stamps import Stamp
 from responses_stream.order import OrderGuard
 from responses_stream.protocol.base import Event, UnknownEvent
+from responses_stream.protocol.codec import encode
 from responses_stream.protocol.events import (
     LifecycleEvent,
     PartDeltaEvent,
@@ -35,6 +37,12 @@ from responses_stream.sse import encode_event
 
 E = TypeVar("E", bound=PartEvent)
 
+_DELTAS: Final = (ResponseTextDeltaEvent, PartDeltaEvent)
+_ITEMS: Final = (ResponseOutputItemAddedEvent, ResponseOutputItemDoneEvent)
+_LIFECYCLE: Final = (LifecycleEvent,)
+_UNKNOWN: Final = (UnknownEvent,)
+_FIRST: Final = (LifecycleEvent, ResponseErrorEvent)
+
 
 @attrs.define(eq=False)
 class Transcript:
@@ -42,6 +50,7 @@ class Transcript:
 
     Attributes:
         stamp: what is written into each response and item.
+        seen: whether anybody will see the frames; where nobody does, they only have about their size.
         open_reasoning: whether events of reasoning text have the names of Open Responses (decision 29, D03).
         number: that of the next event.
         progress: the response as far as it was told.
@@ -53,6 +62,7 @@ class Transcript:
 
     stamp: Stamp
     open_reasoning: bool = False
+    seen: bool = True
     number: int = attrs.field(init=False, default=0)
     progress: Progress = attrs.field(init=False, factory=Progress)
     told: ResponseErrorEvent | None = attrs.field(init=False, default=None)
@@ -61,6 +71,7 @@ class Transcript:
     spoke_at: float | None = attrs.field(init=False, default=None)
     _last: Event | UnknownEvent | None = attrs.field(init=False, default=None)
     _guard: OrderGuard = attrs.field(init=False)
+    _written: tuple[ResponseObject, bytes] | None = attrs.field(init=False, default=None)
     _repeatable: ResponseTextDeltaEvent | PartDeltaEvent | None = attrs.field(init=False, default=None)
 
     def __attrs_post_init__(self) -> None:
@@ -76,6 +87,15 @@ class Transcript:
         """The type of the last event that was committed. It is kept where the type changes, not for every token."""
         return str(self._last.type) if self._last is not None else None
 
+    def json(self, response: ResponseObject) -> bytes:
+        """Return the JSON of a response; that of the last lifecycle event is there already."""
+        written = self._written
+        return written[1] if written is not None and written[0] is response else encode(response)
+
+    def forget(self) -> None:
+        """Keep the JSON of the response no longer."""
+        self._written = None
+
     def commit(self, event: Event | UnknownEvent) -> bytes:
         """Take the next event, and return its frame.
 
@@ -83,27 +103,37 @@ class Transcript:
             OutOfOrder: it may not come now.
             InvalidValue, TypeError: it cannot be written.
         """
-        if isinstance(event, ResponseTextDeltaEvent | PartDeltaEvent):
-            return self._commit_delta(event)
+        kind = type(event)
+        said: Any = event  # `isinstance` is slow with the metaclass of msgspec, and every event comes by here
+        if _is_of(kind, _DELTAS):
+            return self._commit_delta(said)
         self._repeatable = None
-        if isinstance(event, LifecycleEvent):
-            event = msgspec.structs.replace(event, sequence_number=self.number, response=self._whole(event))
-        elif isinstance(event, ResponseOutputItemAddedEvent | ResponseOutputItemDoneEvent):
-            event = msgspec.structs.replace(event, sequence_number=self.number, item=self.stamp.item(event.item))
+        written: Any = None
+        if _is_of(kind, _LIFECYCLE):
+            whole = self._whole(said)
+            event = msgspec.structs.replace(said, sequence_number=self.number, response=whole)
+            if self.seen:
+                # A response is large: it is written once, for the event, for the store and for who waits for JSON.
+                data = encode(whole)
+                written = msgspec.structs.replace(event, response=msgspec.Raw(data))
+                # Of those between the first and the last nobody asks for it, and a stream may be idle for hours.
+                self._written = (whole, data) if self.number == 0 or said.type in lifecycle.TERMINAL else None
+        elif _is_of(kind, _ITEMS):
+            event = msgspec.structs.replace(said, sequence_number=self.number, item=self.stamp.item(said.item))
         elif self.open_reasoning and isinstance(event, ResponseReasoningTextDoneEvent):
             event = _renamed(event, ResponseReasoningDoneEvent, self.number)
         elif event.sequence_number != self.number:
             event = msgspec.structs.replace(event, sequence_number=self.number)
         # Written before it is checked: the guard must not step on by what then cannot be sent.
-        frame = encode_event(event)
-        if self.number == 0 and not isinstance(event, LifecycleEvent | ResponseErrorEvent):
+        frame = encode_event(event if written is None else written) if self.seen else _measured(event)
+        if self.number == 0 and not _is_of(kind, _FIRST):
             raise OutOfOrder(str(event.type), lifecycle.BEFORE, (lifecycle.CREATED, lifecycle.ERROR), "R030")
         self._guard.check(event)
         self.finished = self._guard.finished
         self.number += 1
         self._last = event
-        if isinstance(event, ResponseErrorEvent):
-            self.told, self.told_at = event, self.number - 1
+        if kind is ResponseErrorEvent:
+            self.told, self.told_at = said, self.number - 1
         else:
             self.progress.feed(event)
         return frame
@@ -127,7 +157,8 @@ class Transcript:
         ):
             return None
         number = self.number
-        frame = encode_event(
+        write = encode_event if self.seen else _measured
+        frame = write(
             event if delta.sequence_number == number else msgspec.structs.replace(event, sequence_number=number)
         )
         self.number = number + 1
@@ -139,7 +170,7 @@ class Transcript:
             event = _renamed(event, ResponseReasoningDeltaEvent, self.number)
         elif event.sequence_number != self.number:
             event = msgspec.structs.replace(event, sequence_number=self.number)
-        frame = encode_event(event)
+        frame = encode_event(event) if self.seen else _measured(event)
         if self.number == 0:
             raise OutOfOrder(event.type, lifecycle.BEFORE, (lifecycle.CREATED, lifecycle.ERROR), "R030")
         self._guard.check(event)
@@ -167,6 +198,25 @@ class Transcript:
             raise OutOfOrder(f"{event.type} with output", "response", (f"{event.type} with what was added",), "H3.17")
         done = self.progress.done() if ends and not said.output and said.status != "cancelled" else None
         return self.stamp.response(said, done)
+
+
+def _measured(event: Event | UnknownEvent) -> bytes:
+    """Return what is about as large as the frame of an event, and costs less.
+
+    Raises:
+        InvalidValue, TypeError: the event cannot be written.
+    """
+    if _is_of(type(event), _UNKNOWN):
+        return encode_event(event)
+    try:
+        return msgspec.json.encode(event)
+    except (UnicodeEncodeError, RecursionError):
+        return encode_event(event)  # says what is wrong
+
+
+@functools.cache
+def _is_of(kind: type, classes: tuple[type, ...]) -> bool:
+    return issubclass(kind, classes)
 
 
 def _renamed(event: PartEvent, kind: type[E], number: int) -> E:

@@ -7,6 +7,7 @@ the ``Unknown*`` structs. `responses_stream.protocol.codec` does this both ways.
 
 from __future__ import annotations
 
+import builtins
 import sys
 from typing import Annotated, Any, Final
 
@@ -35,9 +36,19 @@ class Tagged(Wire, frozen=True, tag_field="type"):
     @property
     def type(self) -> str:
         """The discriminator, as it stands on the wire."""
-        tag = self.__struct_config__.tag
-        assert isinstance(tag, str)
-        return tag
+        kind = self.__class__
+        # msgspec makes an object each time it is asked for its configuration.
+        return _TAGS.get(kind) or _tag_of(kind)
+
+
+_TAGS: Final[dict[builtins.type, str]] = {}
+
+
+def _tag_of(kind: builtins.type[Wire]) -> str:
+    tag = kind.__struct_config__.tag
+    assert isinstance(tag, str)
+    _TAGS[kind] = tag
+    return tag
 
 
 class OnLane(Tagged, frozen=True, kw_only=True):

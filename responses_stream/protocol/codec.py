@@ -10,7 +10,9 @@ all of them are told at once (decision 20).
 from __future__ import annotations
 
 import functools
+import operator
 import re
+from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 import msgspec
@@ -19,13 +21,14 @@ from msgspec import UNSET
 from responses_stream.errors import DecodeError, InvalidValue, Problem
 from responses_stream.protocol.base import EXTRA_KEY, Unknown, UnknownEvent, UnknownObject, Wire
 from responses_stream.protocol.events import ResponseStreamEvent
-from responses_stream.protocol.plans import Branches, Plan, branches_of, plan_of, tags_of
+from responses_stream.protocol.plans import SCALARS, Branches, Plan, branches_of, plan_of, tags_of
 
 W = TypeVar("W", bound=Wire)
 
 _MISFIT: Final = object()
 _CONTAINERS: Final = (list, tuple, dict)
 _TOO_DEEP: Final = "is nested too deeply to be written"
+_GETTERS: Final[dict[type, Callable[[Any], tuple[Any, ...]] | None]] = {}
 _PLAIN_KEY: Final = re.compile(r"\w+\Z")
 
 
@@ -243,7 +246,7 @@ def to_builtins(value: Wire) -> dict[str, Any]:
 def to_wire(value: Any) -> Any:
     """Return *value* in a form that msgspec writes exactly: itself, or a dict where an `extra` has to be merged in."""
     if isinstance(value, Wire):
-        return _merged(value)
+        return value if _is_exact(value) else _merged(value)
     if not isinstance(value, _CONTAINERS) or not _holds_wire(value):
         return value
     if isinstance(value, dict):
@@ -251,6 +254,46 @@ def to_wire(value: Any) -> Any:
         return members if any(members[key] is not value[key] for key in value) else value
     elements = [to_wire(element) for element in value]
     return elements if any(new is not old for new, old in zip(elements, value, strict=True)) else value
+
+
+def _is_exact(value: Any) -> bool:
+    """Whether msgspec alone writes *value* as `_merged` would: nothing was read into it that its types do not list.
+
+    Almost every value is like that, and to see it costs a tenth of putting it together anew.
+    """
+    kind = type(value)
+    if kind not in _GETTERS:
+        _GETTERS[kind] = _held_by(kind)
+    get = _GETTERS[kind]
+    if get is None:
+        return not isinstance(value, _CONTAINERS) or not (isinstance(value, AsItCame) or (value and _holds_wire(value)))
+    extra, *members = get(value)
+    if extra is not UNSET:
+        return False
+    for held in members:
+        if type(held) in SCALARS:
+            continue
+        if type(held) is not list:
+            if not _is_exact(held):
+                return False
+            continue
+        for element in held:
+            if type(element) not in SCALARS and not _is_exact(element):
+                return False
+    return True
+
+
+def _held_by(kind: type) -> Callable[[Any], tuple[Any, ...]] | None:
+    """Return what gets the `extra` of a wire value and all of it that may be more than a scalar; None for other types.
+
+    Asked by type, because `isinstance` is slow with the metaclass of msgspec.
+    """
+    if not issubclass(kind, Wire):
+        return None
+    names = [member.attribute for member in plan_of(kind).members.values() if not member.branches.is_scalar]
+    # Of one name alone it would get no tuple.
+    get: Callable[[Any], tuple[Any, ...]] = operator.attrgetter("extra", *(names or ["extra"]))
+    return get
 
 
 def _merged(value: Wire) -> Any:

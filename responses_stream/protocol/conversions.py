@@ -8,7 +8,7 @@ Nothing here looks an item up: a reference stays a reference.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -165,17 +165,21 @@ def to_stored_item(item: InputItem | StoredItem, response_id: str) -> StoredItem
     An item of an unknown type is as it came, but for a new id. None stands for references alone, which have to be
     looked up first; what is found can be stored anew like any other item (H11.15).
     """
+    data = to_stored_data(item, response_id)
+    stored: StoredItem | None = None if data is None else decode_union(data, StoredItem, "item")
+    return stored
+
+
+def to_stored_data(item: InputItem | StoredItem, response_id: str) -> dict[str, Any] | None:
+    """Return what `to_stored_item` does as plain data, for a server that writes it and does not look into it."""
     if item.type == _REFERENCE or isinstance(item, ItemReference):
         return None
-    if isinstance(item, UnknownItem):
-        kind = item.type if isinstance(item.type, str) else ""
-        return msgspec.structs.replace(item, id=new_item_id(kind, response_id))
     plain = to_builtins(_message(item) if isinstance(item, InputMessage) else item)
-    plain["id"] = new_item_id(plain["type"], response_id)
-    if plain["type"] in _COMPLETED:
+    kind = plain["type"] if isinstance(plain.get("type"), str) else ""
+    plain["id"] = new_item_id(kind, response_id)
+    if kind in _COMPLETED and not isinstance(item, UnknownItem):
         plain["status"] = "completed"
-    stored: StoredItem = decode_union(plain, StoredItem, "item")
-    return stored
+    return plain
 
 
 def to_item(item: OutputItem) -> InputItem | None:

@@ -18,6 +18,8 @@ from msgspec import UNSET, UnsetType
 
 from responses_stream.protocol.base import EXTRA_KEY, Unknown, Wire
 
+SCALARS: Final = frozenset({str, int, float, bool, types.NoneType, UnsetType})
+
 
 @attrs.frozen
 class Branches:
@@ -48,6 +50,13 @@ class Branches:
     def holds_structs(self) -> bool:
         """Whether there may be a struct here or below, so that msgspec alone must not read it."""
         return self.structs or any(part is not None and part.holds_structs for part in (self.element, self.value))
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether it is text, a number, true, false, null or absent. What may be anything may hold a struct."""
+        return not self.holds_structs and all(
+            option in SCALARS or typing.get_origin(option) is Literal for option in _options(self.leaf)
+        )
 
     @property
     def choices(self) -> tuple[object, ...]:

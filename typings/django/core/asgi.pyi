@@ -1,0 +1,3 @@
+from asgiref.typing import ASGI3Application
+
+def get_asgi_application() -> ASGI3Application: ...
