@@ -1,228 +1,404 @@
 """One HTTP/1.1 connection, by h11: requests in, one after the other, and the replies of an engine out.
 
-It knows nothing of responses. While a reply is made and sent it goes on reading, because that alone tells at once that
-the client has gone.
+It knows nothing of responses. One task reads for as long as the connection lives, because that alone tells at once that
+the client has gone; the other answers what has come.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import math
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable
 from email.utils import formatdate
-from typing import Final
-from urllib.parse import unquote, urlsplit
+from http import HTTPStatus
+from typing import Final, TypeVar
+from urllib.parse import unquote
 
 import anyio
+import anyio.lowlevel
+import attrs
 import h11
-from anyio.abc import ByteStream
 
-from responses_stream.hosting.errors import HttpError, bad_http, internal_error
-from responses_stream.hosting.http import CutShort, Engine, Headers, HttpReply, HttpRequest
+from responses_stream.hosting.errors import HttpError, bad_http, internal_error, too_many_connections
+from responses_stream.hosting.http import CutShort, Engine, HttpReply, HttpRequest, Limits
 from responses_stream.hosting.request_ids import request_id_of
+from responses_stream.hosting.websocket import wants_websocket
+from responses_transports.h11_stream import ClientGone, Stream
+from responses_transports.h11_strict import END_OF_HEAD, Framing, Head, Sized, check_beginning, read_head
 
-_CHUNK: Final = 65536
-_MOST_AHEAD: Final = 4 * _CHUNK
+_MOST_AHEAD: Final = 4 * 65536
+_MOST_PIECES: Final = 64
 _MOST_DISCARDED: Final = 1024 * 1024
 _DISCARD_SECONDS: Final = 2.0
+_REASONS: Final = {int(status): status.phrase.encode("ascii") for status in HTTPStatus}
+_SERVER: Final = b"responses-stream"  # its version is in x-platform-server
+
+_END: Final = h11.EndOfMessage()
+
+_Answer = TypeVar("_Answer")
 
 _log: Final = logging.getLogger("responses_stream")
+_access_log: Final = logging.getLogger("responses_stream.access")
 
 
-class _ClientGone(Exception):
-    """The client has closed its side, or takes no bytes any more."""
+@attrs.define(eq=False)
+class Common:
+    """What the connections of one server have in common.
 
+    Attributes:
+        engine: what answers.
+        limits: what clients may do.
+        access_log: whether each request is a line of the log.
+        stopping: whether connections end with the reply that they are at.
+    """
 
-_GONE: Final = (_ClientGone, anyio.BrokenResourceError, anyio.ClosedResourceError)
+    engine: Engine
+    limits: Limits
+    access_log: bool = False
+    stopping: bool = attrs.field(init=False, default=False)
+    _idle: set[anyio.CancelScope] = attrs.field(init=False, factory=set)
 
-
-class Idle:
-    """The connections that wait for a request; a stopping server closes them at once, and those that begin to wait."""
-
-    def __init__(self) -> None:
-        self._closed = False
-        self._waiting: set[anyio.CancelScope] = set()
-
-    def add(self, waiting: anyio.CancelScope) -> None:
-        """A connection waits; *waiting* is cancelled when it is not to wait any longer."""
-        self._waiting.add(waiting)
-        if self._closed:
+    def waits(self, waiting: anyio.CancelScope) -> None:
+        """A connection has no request; *waiting* is cancelled when it is not to wait any longer."""
+        self._idle.add(waiting)
+        if self.stopping:
             waiting.cancel()
 
-    def remove(self, waiting: anyio.CancelScope) -> None:
+    def waits_no_more(self, waiting: anyio.CancelScope) -> None:
         """A connection has a request, or has ended."""
-        self._waiting.discard(waiting)
+        self._idle.discard(waiting)
 
-    def close(self) -> None:
-        """Let no connection wait any more."""
-        self._closed = True
-        for waiting in self._waiting:
+    def stop(self) -> None:
+        """End the connections that have no request, and let the others end with their reply."""
+        self.stopping = True
+        for waiting in self._idle:
             waiting.cancel()
 
 
 class Connection:
-    """One client: its requests one after the other, each answered before the next is read."""
+    """One client: its requests one after the other, each answered before the next is looked at.
 
-    def __init__(self, engine: Engine, stream: ByteStream, idle: Idle) -> None:
-        self._engine = engine
-        self._stream = stream
-        self._idle = idle
-        self._limits = engine.limits
-        self._http = h11.Connection(h11.SERVER)
-        self._whole = anyio.Event()
+    Args:
+        common: what it has in common with others.
+        stream: the connection; who opened it closes it.
+        client: who that is, for the access log.
+        too_many: whether it has come when there were as many as there may be.
+    """
+
+    def __init__(self, common: Common, stream: Stream, client: str, *, too_many: bool = False) -> None:
+        self._common, self._stream, self._client, self._too_many = common, stream, client, too_many
+        self._limits = common.limits
+        self._http = h11.Connection(h11.SERVER, common.limits.max_header_bytes)
+        self._buffer = bytearray()
+        self._arrival: anyio.Event | None = None
+        self._room: anyio.Event | None = None
+        self._checked = 0
+        self._gone = False
+        self._reading, self._all = anyio.CancelScope(), anyio.CancelScope()
+        self._answering = False
+        self._framing: Framing = Sized(0)
+        # What the access log is told of the request in hand.
+        self._line, self._began, self._status, self._body_bytes = "", 0.0, 0, 0
 
     async def run(self) -> None:
         """Answer requests until the client leaves, the HTTP is wrong, or nothing was asked for too long."""
-        try:
-            while (asked := await self._next_request()) is not None:
-                self._whole = anyio.Event()
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._watch, tasks.cancel_scope)
-                    await self._answer(asked)
-                    tasks.cancel_scope.cancel()
-                if self._http.their_state is h11.SEND_BODY:
-                    await self._discard()
-                if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
-                    return
-                self._http.start_next_cycle()
-        except h11.RemoteProtocolError as error:
-            await self._refuse(bad_http(error.error_status_hint))
-        except _GONE:
-            pass
+        with contextlib.suppress(ClientGone):
+            in_time = False
+            async with anyio.create_task_group() as tasks:
+                self._all = tasks.cancel_scope
+                tasks.start_soon(self._read)
+                with contextlib.suppress(ClientGone):
+                    await self._answer_all()
+                in_time = True
+                tasks.cancel_scope.cancel()
+            begun = self._buffer and self._http.our_state is h11.IDLE
+            if begun and not in_time and not self._common.stopping:
+                await self._refuse(_too_slow())
 
-    async def _next_request(self) -> h11.Request | None:
-        with anyio.CancelScope(deadline=anyio.current_time() + self._limits.idle_seconds) as waiting:
-            self._idle.add(waiting)
-            try:
-                while (event := self._http.next_event()) is h11.NEED_DATA:
-                    await self._receive()
+    async def _read(self) -> None:
+        try:
+            with contextlib.suppress(ClientGone), self._reading:
+                while data := await self._stream.receive():
+                    self._buffer += data
+                    del data
+                    if self._arrival is not None:
+                        self._arrival.set()
+                    if len(self._buffer) >= _MOST_AHEAD:  # the socket holds back what is more than that
+                        self._room = anyio.Event()
+                        await self._room.wait()
+        finally:
+            self._gone = True
+        if self._arrival is not None:
+            self._arrival.set()
+        if self._answering:
+            self._all.cancel()
+
+    async def _more(self) -> None:
+        """Wait for more bytes than there are."""
+        if self._gone:
+            raise ClientGone
+        self._arrival = anyio.Event()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+        try:
+            await self._arrival.wait()
+        finally:
+            self._arrival = None
+
+    async def _answer_all(self) -> None:
+        try:
+            while await self._answer(await self._next_head()):
+                self._note()
+                self._http.start_next_cycle()
+        except (HttpError, h11.RemoteProtocolError) as error:
+            await self._refuse(error)
+        finally:
+            self._note()
+
+    async def _next_head(self) -> bytes:
+        """Return the next head. Where none comes, time ends the connection."""
+        limits, waiting = self._limits, self._all
+        self._common.waits(waiting)
+        waiting.deadline = anyio.current_time() + limits.idle_seconds
+        try:
+            while not (head := self._take_head()):
+                if self._buffer:
                     # From its first byte on it is a request, which also a stopping server answers.
-                    self._idle.remove(waiting)
-                    waiting.deadline = min(waiting.deadline, anyio.current_time() + self._limits.header_seconds)
-            finally:
-                self._idle.remove(waiting)
-            return event if isinstance(event, h11.Request) else None
-        if self._http.trailing_data[0]:
-            await self._refuse(_too_slow())
+                    self._common.waits_no_more(waiting)
+                    waiting.deadline = min(waiting.deadline, anyio.current_time() + limits.header_seconds)
+                await self._more()
+        finally:
+            self._common.waits_no_more(waiting)
+        waiting.deadline = math.inf
+        return head
+
+    def _take_head(self) -> bytes:
+        buffer, most = self._buffer, self._limits.max_header_bytes
+        while buffer.startswith(b"\r\n"):  # some send one more behind a body (RFC 9112, section 2.2)
+            del buffer[:2]
+        found = buffer.find(END_OF_HEAD, 0, most)
+        if found < 0:
+            if len(buffer) >= most:
+                raise bad_http(431)
+            check_beginning(buffer, self._checked)
+            self._checked = len(buffer)
+            return b""
+        self._checked = 0
+        head = bytes(buffer[: found + len(END_OF_HEAD)])
+        del buffer[: len(head)]
+        return head
+
+    async def _answer(self, data: bytes) -> bool:
+        """Ask the engine and send what it says; tell whether another request may follow."""
+        http = self._http
+        head = read_head(http, data, self._limits.max_header_bytes)
+        self._begin(head)
+        self._framing = head.framing
+        at_hand = self._at_hand()
+        self._answering = True
+        if self._gone:  # which only an answer without any wait survives
+            self._all.cancel()
+        try:
+            if http.their_state is h11.SEND_BODY:
+                async with contextlib.aclosing(self._body(at_hand)) as body:
+                    del at_hand
+                    await self._send(await self._ask(_request(head, body)), bare=head.method == "HEAD")
+            else:
+                request = _request(head, at_hand)
+                talks = wants_websocket(request) and not self._too_many
+                reply = await (self._talk(request) if talks else self._ask(request))
+                if reply is None:
+                    return False
+                del data, at_hand, request  # an open stream holds no more than it has to
+                await self._send(reply, bare=head.method == "HEAD")
+        except CutShort:
+            if head.version == "1.0":  # whose streams end with the connection, so that a mere close says nothing
+                self._stream.break_off()
+            return False
+        self._answering = False
+        if http.their_state is h11.SEND_BODY:
+            await self._discard()
+        return http.our_state is h11.DONE and http.their_state is h11.DONE
+
+    async def _ask(self, request: HttpRequest) -> HttpReply:
+        if self._too_many:
+            return too_many_connections().reply(request_id_of(request))
+        return await self._answered(request, self._common.engine.handle(request))
+
+    async def _answered(self, request: HttpRequest, answer: Awaitable[_Answer]) -> _Answer | HttpReply:
+        try:
+            return await answer
+        except (h11.RemoteProtocolError, HttpError, ClientGone):
+            raise
+        except Exception:
+            _log.exception("the engine failed at %s %s", request.method, request.path)
+            return internal_error().reply(request_id_of(request))
+
+    async def _talk(self, request: HttpRequest) -> HttpReply | None:
+        """Answer the handshake of a WebSocket; None where there was one, and the connection is over."""
+        try:
+            from responses_transports.h11_websocket import WebSocket, accepted
+        except ImportError:  # the extra is not installed
+            return await self._ask(request)
+        headers = accepted(request)
+        session = await self._answered(request, self._common.engine.open_websocket(request))
+        if isinstance(session, HttpReply):
+            return session
+        try:
+            self._status = 101
+            switch = h11.InformationalResponse(
+                status_code=101, headers=[*headers, *_own_headers()], reason=_REASONS[101]
+            )
+            await self._stream.send(self._http.send(switch))
+            self._answering = False
+            self._reading.cancel()
+            with contextlib.suppress(ClientGone):
+                while True:
+                    await self._more()
+            await WebSocket(session, self._stream, self._limits).run(bytes(self._buffer))
+        finally:
+            with anyio.CancelScope(shield=True):
+                await session.aclose()
         return None
 
-    async def _answer(self, asked: h11.Request) -> None:
-        """Ask the engine and send what it says. What goes wrong here leaves h11 in a state that ends the connection."""
-        try:
-            first = self._http.next_event()
-            if isinstance(first, h11.EndOfMessage):
-                self._whole.set()
-            async with contextlib.aclosing(self._body(first)) as body:
-                request = _request(asked, b"" if self._whole.is_set() else body)
-                try:
-                    reply = await self._engine.handle(request)
-                except (h11.RemoteProtocolError, HttpError, *_GONE):
-                    raise
-                except Exception:
-                    _log.exception("the engine failed at %s %s", request.method, request.path)
-                    reply = internal_error().reply(request_id_of(request))
-            await self._send(reply, bare=asked.method == b"HEAD")
-        except h11.RemoteProtocolError as error:
-            await self._refuse(bad_http(error.error_status_hint))
-        except HttpError as error:
-            await self._refuse(error)
-        except (CutShort, *_GONE):
-            pass
+    def _at_hand(self) -> bytes:
+        """Return what has come of the body, where that is not in too many pieces."""
+        pieces: list[bytes] = []
+        while len(pieces) < _MOST_PIECES and isinstance(event := self._event_at_hand(), h11.Data):
+            pieces.append(event.data)
+        return b"".join(pieces)
 
-    async def _watch(self, answering: anyio.CancelScope) -> None:
-        """Notice that the client leaves while it is answered. Nobody else reads once the body has come."""
-        await self._whole.wait()
-        try:
-            # Requests that are sent ahead wait in h11; what is more than that, the socket holds back.
-            while len(self._http.trailing_data[0]) < _MOST_AHEAD:
-                await self._receive()
-        except _GONE:
-            answering.cancel()
-
-    async def _body(self, event: object) -> AsyncGenerator[bytes, None]:
-        while not isinstance(event, h11.EndOfMessage):
-            if isinstance(event, h11.Data):
-                yield bytes(event.data)
-            event = await self._next_event()
-        self._whole.set()
+    def _event_at_hand(self) -> object:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            if not (taken := self._framing.take(self._buffer)):
+                break
+            self._http.receive_data(taken)
+        return event
 
     async def _next_event(self) -> object:
-        while (event := self._http.next_event()) is h11.NEED_DATA:
+        while (event := self._event_at_hand()) is h11.NEED_DATA:
             if self._http.they_are_waiting_for_100_continue:
-                await self._write(h11.InformationalResponse(status_code=100, headers=[]))
+                await self._stream.send(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
             with anyio.move_on_after(self._limits.idle_seconds) as silent:
-                await self._receive()
+                await self._more()
             if silent.cancelled_caught:
                 raise _too_slow()
         return event
 
-    async def _receive(self) -> None:
-        try:
-            self._http.receive_data(await self._stream.receive(_CHUNK))
-        except anyio.EndOfStream:
-            raise _ClientGone from None
+    async def _body(self, first: bytes) -> AsyncGenerator[bytes, None]:
+        if first:
+            yield first
+        del first
+        while not isinstance(event := await self._next_event(), h11.EndOfMessage):
+            assert isinstance(event, h11.Data), event
+            yield bytes(event.data)
+            await anyio.lowlevel.checkpoint()  # many small pieces must not keep others from their turn
 
     async def _send(self, reply: HttpReply, bare: bool) -> None:
-        head = h11.Response(status_code=reply.status, headers=_headers(reply))
+        http, stream = self._http, self._stream
+        # Who still waits for a word before sending its body gets this one, and must not send it any more.
+        close = self._common.stopping or self._too_many or http.they_are_waiting_for_100_continue
+        reason = _REASONS.get(reply.status, b"")
+        head = http.send(h11.Response(status_code=reply.status, headers=_headers(reply, close), reason=reason))
+        self._status = reply.status
         if isinstance(reply.body, bytes):
-            data = [] if bare else [h11.Data(data=reply.body)]
-            await self._write(head, *data, h11.EndOfMessage())
+            data = b"" if bare else reply.body
+            self._body_bytes = len(data)
+            await stream.send(head + http.send(h11.Data(data=data)) + http.send(_END))
             return
         try:
-            await self._write(head)
+            await stream.send(head)
+            # h11 keeps no account of chunks, and takes many times as long to write one.
+            chunked = b"\r\ntransfer-encoding: chunked\r\n" in head.lower()
+            del head
             if not bare:
                 async for piece in reply.body:
-                    await self._write(h11.Data(data=piece))
-            await self._write(h11.EndOfMessage())
+                    if piece:
+                        self._body_bytes += len(piece)
+                        piece = b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else http.send(h11.Data(data=piece))
+                        await stream.send(piece)
+                    del piece  # the next one may be long in coming
+            if end := http.send(_END):
+                await stream.send(end)
+        except (CutShort, ClientGone):
+            raise
+        except Exception:
+            _log.exception("a reply broke off")
+            raise CutShort("the engine failed") from None
         finally:
             with anyio.CancelScope(shield=True):
                 await reply.body.aclose()
 
-    async def _write(self, *events: h11.Event) -> None:
-        data = b"".join(self._http.send(event) or b"" for event in events)
-        for start in range(0, len(data), _CHUNK):
-            with anyio.move_on_after(self._limits.write_stall_seconds) as stalled:
-                await self._stream.send(data[start : start + _CHUNK])
-            if stalled.cancelled_caught:
-                raise _ClientGone
-
-    async def _refuse(self, error: HttpError) -> None:
+    async def _refuse(self, error: HttpError | h11.RemoteProtocolError) -> None:
         """Answer bytes that are no request, where that is still possible; the connection ends."""
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            if isinstance(error, h11.RemoteProtocolError):
+                error = bad_http(error.error_status_hint)
             reply = error.reply(request_id_of(None))
-            with contextlib.suppress(*_GONE):
-                await self._send(HttpReply(reply.status, (*reply.headers, ("connection", "close")), reply.body), False)
+            await self._send(attrs.evolve(reply, headers=(*reply.headers, ("connection", "close"))), bare=False)
+            await self._linger()
 
     async def _discard(self) -> None:
         """Read the rest of a body that the engine did not want, so that a client that still sends gets its answer."""
-        left: float = _MOST_DISCARDED
+        if self._http.our_state is not h11.DONE:
+            await self._linger()
+            return
+        left = _MOST_DISCARDED
         with anyio.move_on_after(_DISCARD_SECONDS):
-            while left > 0 and not isinstance(event := await self._next_event(), h11.EndOfMessage):
-                left -= len(event.data) if isinstance(event, h11.Data) else math.inf
+            while left > 0 and isinstance(event := await self._next_event(), h11.Data):
+                left -= len(event.data)
+
+    async def _linger(self) -> None:
+        """Let a client that still sends read its answer; to close at once could take it away (RFC 9112, 9.6)."""
+        self._stream.say_goodbye()
+        left = _MOST_DISCARDED
+        with anyio.move_on_after(_DISCARD_SECONDS):
+            while left > 0:
+                left -= len(self._buffer)
+                self._buffer.clear()
+                await self._more()
+
+    def _begin(self, head: Head) -> None:
+        if self._common.access_log:
+            # A query may have secrets in it.
+            self._line = f"{head.method} {head.target.partition('?')[0]} HTTP/{head.version}"
+            self._began = time.perf_counter()
+
+    def _note(self) -> None:
+        """Write the line of the access log: who asked what, the status (0: none was sent), bytes of body, time."""
+        if self._common.access_log and (self._line or self._status):
+            took = (time.perf_counter() - self._began) * 1000 if self._line else 0.0
+            _access_log.info('%s "%s" %d %d %.1fms', self._client, self._line, self._status, self._body_bytes, took)
+        self._line, self._status, self._body_bytes = "", 0, 0
 
 
 def _too_slow() -> HttpError:
     return HttpError(408, "request_timeout", "The request took too long to come.")
 
 
-def _headers(reply: HttpReply) -> list[tuple[bytes, bytes]]:
-    # A reply that was made elsewhere has its date.
-    date: Headers = () if reply.header("date") else (("date", formatdate(usegmt=True)),)
-    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in (*reply.headers, *date)]
+@functools.lru_cache(1)
+def _date(second: int) -> bytes:
+    return formatdate(second, usegmt=True).encode("ascii")
 
 
-def _request(asked: h11.Request, body: bytes | AsyncGenerator[bytes, None]) -> HttpRequest:
-    target = asked.target.decode("ascii")
-    if not target.startswith(("/", "*")):  # a proxy's form, the whole URL; of a path, urlsplit would take // for a host
-        whole = urlsplit(target)
-        target = f"{whole.path or '/'}?{whole.query}".removesuffix("?")
-    path, _, query = target.partition("?")
-    return HttpRequest(
-        method=asked.method.decode("ascii"),
-        path=unquote(path),
-        query=query,
-        headers=tuple((name.decode("ascii"), value.decode("latin-1")) for name, value in asked.headers),
-        body=body,
-        target=target,
-    )
+def _own_headers() -> list[tuple[bytes, bytes]]:
+    return [(b"date", _date(int(time.time()))), (b"server", _SERVER)]
+
+
+def _headers(reply: HttpReply, close: bool) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
+    names = {name for name, _ in headers}
+    if b"date" not in names:  # else it was made elsewhere, and goes out as it is
+        headers += [own for own in _own_headers() if own[0] not in names]
+    if close:
+        headers.append((b"connection", b"close"))
+    return headers
+
+
+def _request(head: Head, body: bytes | AsyncGenerator[bytes, None]) -> HttpRequest:
+    path, _, query = head.target.partition("?")
+    return HttpRequest(head.method, unquote(path), query, head.headers, body, head.target)
