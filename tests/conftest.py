@@ -1,6 +1,18 @@
 from __future__ import annotations
 
+import gc
+
+import hypothesis  # noqa: F401  # while it is imported it asks the collector about objects, and sees no frozen ones
 import pytest
+
+# Collecting makes some hundred thousand objects that stay, and a collector that looks at them again and again takes
+# half of the time of it; afterwards it would look at them in every test.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(params=["asyncio", "trio"])

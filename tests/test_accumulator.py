@@ -231,7 +231,7 @@ def test_reading_goes_on_behind_a_bad_frame() -> None:
     assert reader.response == accumulate(wire)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(st.data())
 def test_no_damage_makes_it_stumble(data: st.DataObject) -> None:
     plain = [to_builtins(event) for event in every_kind()]
@@ -333,7 +333,7 @@ def test_the_base_streams_of_the_catalogue_fold_to_their_terminal_response(name:
     assert to_builtins(accumulate(plain[:-1]))["output"] == terminal["output"]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(name=st.sampled_from(NAMES), data=st.data())
 def test_no_damage_of_a_base_stream_makes_it_stumble(name: str, data: st.DataObject) -> None:
     """Members go, events go, come twice and change places; what is left is read, or said to be no event."""

@@ -36,7 +36,7 @@ TOLD_WHEN_DONE = {
 # Making a failing program small takes longer than running all the others.
 pytestmark = pytest.mark.timeout(600)
 
-all_programs = settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+all_programs = settings(deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 
 
 @all_programs
@@ -45,7 +45,7 @@ def test_no_program_breaks_a_rule(program: Program) -> None:
     assert judge(as_dicts(program.events)) == []
 
 
-@settings(all_programs, max_examples=100)
+@settings(all_programs)
 @given(random_calls())
 def test_calls_without_any_sense_break_no_rule_either(program: Program) -> None:
     """A stream that has begun can be ended, and is right however it came about."""

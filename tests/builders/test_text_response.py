@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import aclosing, closing
 from types import SimpleNamespace
 from typing import Any, Final, cast
@@ -299,3 +300,17 @@ async def test_leaving_early_reaches_the_source() -> None:
         async with aclosing(cast("Any", aiter(TextResponse(CONTEXT, None, text=text)))) as later_events:
             assert names([await anext(later_events) for _ in range(5)]) == said(2)[:5]
     assert closed == ["now", "late", "now", "late", "late"]
+
+
+@pytest.mark.anyio
+async def test_a_coroutine_that_nobody_came_to_await_is_closed() -> None:
+    """A run that is cancelled at its first event leaves no warning behind."""
+
+    async def fetched() -> str:
+        return "never"
+
+    text = fetched()
+    events = aiter(TextResponse(CONTEXT, None, text=text))
+    await anext(events)
+    await cast("AsyncGenerator[object, None]", events).aclose()
+    assert inspect.getcoroutinestate(text) == inspect.CORO_CLOSED

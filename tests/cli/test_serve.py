@@ -11,14 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from responses_stream import ResponsesServer, ResponsesServerOptions
+from responses_stream import InvalidValue, ResponsesServer, ResponsesServerOptions
 from responses_stream.cli import main
 from responses_stream.cli.failure import CommandError
 from responses_stream.cli.serve import DEFAULT_STORE, load_server
 from responses_stream.hosting import transports
 from responses_stream.hosting.http import Engine
+from responses_stream.hosting.listening import Listen
 from responses_stream.hosting.settings import CONFIG_VARIABLE, settings
-from responses_stream.hosting.transports import UnknownTransport, find_transport
+from responses_stream.hosting.transports import UnknownTransport, find_transport, missing_server
 
 PROGRAM = """
 from responses_stream import ResponsesServer
@@ -115,7 +116,7 @@ def test_what_the_module_itself_misses_is_told_as_python_tells_it(place: Path) -
         load_server("some_app")
 
 
-Call = tuple[object, str, int]
+Call = tuple[Engine, Listen]
 
 
 @pytest.fixture
@@ -123,11 +124,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Call]]:
     """Transports that only note their calls: ``one``, ``two`` and ``h11``."""
     noted: dict[str, list[Call]] = {"one": [], "two": [], "h11": []}
 
-    def noting(name: str) -> Callable[[Engine, str, int], None]:
-        return lambda engine, host, port: noted[name].append((engine, host, port))
+    def noting(name: str) -> Callable[[Engine, Listen], None]:
+        return lambda engine, listen: noted[name].append((engine, listen))
 
     class Found(EntryPoint):
-        def load(self) -> Callable[[Engine, str, int], None]:
+        def load(self) -> Callable[[Engine, Listen], None]:
             return noting(self.name)
 
     monkeypatch.setattr(
@@ -141,9 +142,63 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Call]]:
 def test_the_command_line_reaches_the_transport(place: Path, calls: dict[str, list[Call]]) -> None:
     write(place, "some_app")
     assert main(["serve", "some_app", "--host", "::1", "--port", "99", "--transport", "two"]) == 0
-    assert calls["two"] == [(sys.modules["some_app"].server, "::1", 99)]
+    assert calls["two"] == [(sys.modules["some_app"].server, Listen(host="::1", port=99))]
     assert main(["serve", "some_app:other"]) == 0
-    assert calls["h11"] == [(sys.modules["some_app"].other, "127.0.0.1", 8088)]
+    assert calls["h11"] == [(sys.modules["some_app"].other, Listen(host="127.0.0.1", port=8088))]
+
+
+def test_the_transport_gets_all_that_is_said_of_listening(place: Path, calls: dict[str, list[Call]]) -> None:
+    write(place, "some_app")
+    words = "--certfile c.pem --keyfile k.pem --server s --workers 3 --threads 5 --max-connections 7 --access-log yes"
+    assert main(["serve", "some_app", "--unix-socket", "a.sock", *words.split()]) == 0
+    expected = Listen(
+        unix_socket="a.sock",
+        certfile="c.pem",
+        keyfile="k.pem",
+        server="s",
+        workers=3,
+        threads=5,
+        max_connections=7,
+        access_log=True,
+    )
+    assert calls["h11"] == [(sys.modules["some_app"].server, expected)]
+    assert main(["serve", "some_app:other", "--fd", "0"]) == 0
+    assert calls["h11"][-1][1] == Listen(fd=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--fd 3 --unix-socket a.sock", "listen: unix_socket, fd and sockets each replace host and port; give one"),
+        ("--keyfile k.pem", "keyfile: a key is of no use without certfile"),
+        ("--workers 2 --store memory:", "workers: each worker would know only its own responses; give the server a"),
+    ],
+)
+def test_what_contradicts_itself_is_told(
+    place: Path, calls: dict[str, list[Call]], words: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(place, "some_app")
+    assert main(["serve", "some_app", *words.split()]) == 2
+    assert capsys.readouterr().err.startswith(f"responses-stream: {message}")
+    assert calls == {"one": [], "two": [], "h11": []}
+
+
+def test_what_a_transport_cannot_do_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def serve(_engine: Engine, listen: Listen) -> None:
+        raise missing_server(str(listen.server), "carrier-pigeon")
+
+    class Found(EntryPoint):
+        def load(self) -> Callable[[Engine, Listen], None]:
+            return serve
+
+    found = EntryPoints([Found(name="h11", value="x:y", group=transports.GROUP)])
+    monkeypatch.setattr(transports, "entry_points", lambda *, group: found.select(group=group))
+    write(place, "some_app")
+    assert main(["serve", "some_app", "--server", "pigeon"]) == 2
+    message = "responses-stream: carrier-pigeon is not installed: pip install 'responses-stream[pigeon]'\n"
+    assert capsys.readouterr().err == message
 
 
 def served(*arguments: str, name: str = "server") -> ResponsesServerOptions:
@@ -167,6 +222,8 @@ def test_every_option_has_a_flag() -> None:
         "sse_done_marker": "no",
         "open_responses_reasoning": "yes",
         "store": "memory:",
+        "websocket": "no",
+        "access_log": "yes",
     }
     given = {setting.flag: flags.get(setting.name, "7") for setting in settings()}
     options = served(*(word for flag in given.items() for word in flag))
@@ -270,8 +327,14 @@ def test_an_argument_wins_over_the_options_and_they_over_the_environment(
     assert [len(noted) for noted in calls.values()] == [1, 0, 1]
     chosen.run()
     assert [len(noted) for noted in calls.values()] == [1, 1, 1]
-    chosen.run("h11", host="h", port=1)
-    assert calls["h11"][-1] == (chosen, "h", 1)
+    chosen.run("h11", host="h", port=1, server="s")
+    assert calls["h11"][-1] == (chosen, Listen(host="h", port=1, server="s"))
+    of_options = ResponsesServer(options=ResponsesServerOptions(unix_socket="a.sock", workers=1))
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        of_options.run("h11", sockets=[listening])
+        assert calls["h11"][-1] == (of_options, Listen(sockets=[listening]))
+    with pytest.raises(InvalidValue, match="workers"):
+        plain.run(workers=2)
 
 
 def test_an_unknown_transport_is_told_with_the_known_ones(
@@ -295,4 +358,4 @@ def test_an_address_that_is_taken_is_told(place: Path, capsys: pytest.CaptureFix
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert main(["serve", "some_app", "--port", str(port)]) == 1
-    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    assert f"cannot listen on http://127.0.0.1:{port}: " in capsys.readouterr().err

@@ -15,6 +15,8 @@ import attrs
 
 from responses_stream.validation.examples import frame_of, stream_of
 
+from .nursery import nursery
+
 COMMAND: Final = [sys.executable, "-m", "responses_stream", "validate"]
 PATIENCE: Final = 50
 # Of an environment that has a proxy, colors or another encoding, the tests shall not know.
@@ -45,19 +47,19 @@ def validate(
     environment: Mapping[str, str] = ENVIRONMENT,
 ) -> Ran:
     """Run ``responses-stream validate`` to its end. It never ends in a traceback."""
-    ran = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        input=stdin,
-        capture_output=True,
-        cwd=cwd,
-        env=dict(environment),
-        timeout=PATIENCE,
-        check=False,
-    )
-    errors = ran.stderr.decode()
+    if environment is ENVIRONMENT:
+        whole = ["validate", *map(str, arguments)]
+        status, out, told = nursery(tuple(ENVIRONMENT.items())).run(whole, stdin, cwd)
+    else:
+        command = [*COMMAND, *map(str, arguments)]
+        ran = subprocess.run(
+            command, input=stdin, capture_output=True, cwd=cwd, env=dict(environment), timeout=PATIENCE, check=False
+        )
+        status, out, told = ran.returncode, ran.stdout, ran.stderr
+    errors = told.decode()
     assert "Traceback" not in errors, errors
     assert "Exception ignored" not in errors, errors
-    return Ran(ran.returncode, ran.stdout.decode(), errors)
+    return Ran(status, out.decode(), errors)
 
 
 def sse(notation: str) -> bytes:

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from responses_stream import (
@@ -19,7 +20,7 @@ from responses_stream import (
 )
 from responses_stream.builders.events import AsyncYield
 
-from .asking import answer_of, ask
+from .asking import answer_of, ask, request_for
 from .staging import Stage, begin, check_error, check_not_found, check_stream, id_of
 
 pytestmark = pytest.mark.anyio
@@ -258,3 +259,45 @@ async def test_so_many_responses_are_kept() -> None:
     await anyio.wait_all_tasks_blocked()
     assert (await stage.get(ID)).json["status"] == "completed"
     assert (await stage.post(response_id=ids[0])).status == 200, "its id is free again"
+
+
+# Room to wait
+
+
+def without_room(body: object = None, **asked: Any) -> HttpRequest:
+    return attrs.evolve(request_for(body, **asked), may_wait=False)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_what_would_be_waited_for_is_refused_where_there_is_no_room_to_wait(mode: str) -> None:
+    """pains.md G3: a transport with few threads left says so; 503 with `Retry-After`, before the handler runs."""
+    stage = Stage("created completed")
+    answer = await answer_of(await stage.server.handle(without_room({"response_id": ID, **MODES[mode]})))
+    if mode == "B":
+        assert (answer.status, answer.json["id"]) == (200, ID)
+        return
+    message = "The server is answering as many requests as it can. Retry later."
+    check_error(answer, 503, "too_many_requests_waiting", message, None)
+    assert answer.headers["retry-after"] == "1"
+    assert stage.contexts == []
+    check_not_found(await stage.get(ID), ID)
+
+
+async def test_what_is_answered_at_once_is_answered_where_there_is_no_room_to_wait() -> None:
+    """GET, cancel, and the replay of what has ended; not one that has yet to end, nor a compaction."""
+    stage = Stage("created in_progress wait completed", options(cancel_grace_seconds=0.01))
+    stage.server.compaction_handler(lambda _request, _context: [])
+    path = f"/v1/responses/{ID}"
+
+    async def asked(method: str, path: str, query: str = "", body: object = None) -> int:
+        request = without_room(body, method=method, path=path, query=query)
+        return (await answer_of(await stage.server.handle(request))).status
+
+    async with anyio.create_task_group() as tasks:
+        await stage.stream(tasks, response_id=ID, background=True)
+        assert await asked("GET", path) == 200
+        assert await asked("GET", path, "stream=true") == 503
+        assert await asked("POST", "/v1/responses/compact", body={"model": "m"}) == 503
+        assert await asked("POST", f"{path}/cancel") == 200
+    assert await asked("GET", path, "stream=true") == 200
+    assert await asked("GET", "/readiness") == 200

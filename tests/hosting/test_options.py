@@ -44,6 +44,10 @@ FLAGS = [name for name, kind in TYPES.items() if kind is bool]
         ({"host": " "}, InvalidValue),
         ({"port": -1}, InvalidValue),
         ({"port": 65536}, InvalidValue),
+        ({"fd": -1}, InvalidValue),
+        ({"fd": "3"}, InvalidType),
+        ({"fd": True}, InvalidType),
+        *(({name: 3}, InvalidType) for name in ("server", "unix_socket", "certfile", "keyfile")),
         ({"max_body_bytes": 0}, InvalidValue),
         ({"max_json_depth": -1}, InvalidValue),
         ({"max_sync_handlers": 1.5}, InvalidType),
@@ -78,6 +82,14 @@ def test_the_defaults_are_those_of_the_decisions() -> None:
     assert (options.header_seconds, options.idle_seconds, options.write_stall_seconds) == (10, 75, 30)
     assert (options.event_retention_seconds, options.response_retention_seconds) == (10 * 60, 24 * 60 * 60)
     assert (options.max_stored_responses, options.host, options.port) == (10_000, "127.0.0.1", 8088)
+    assert (options.unix_socket, options.fd, options.certfile, options.keyfile) == (None, None, None, None)
+    assert (options.workers, options.max_connections, options.max_header_bytes) == (1, 10_000, 64 * 1024)
+    assert (options.server, options.access_log) == (None, False)
+
+
+def test_a_websocket_is_offered_and_lives_an_hour() -> None:
+    """W1, W8."""
+    assert (ResponsesServerOptions().websocket, ResponsesServerOptions().websocket_seconds) == (True, 3600)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +109,9 @@ def test_the_defaults_are_those_of_the_decisions() -> None:
         ({"agent_session_id": " s "}, "s"),
         ({"agent_session_id": ""}, None),
         ({"transport": ""}, None),
+        *(({name: " "}, None) for name in ("server", "unix_socket", "certfile", "keyfile")),
+        ({"unix_socket": " /run/a.sock "}, "/run/a.sock"),
+        ({"fd": 0}, 0),
         ({"default_fetch_history_count": -1}, -1),
         ({"sse_keep_alive_interval_seconds": None}, None),
         ({"port": 0}, 0),

@@ -142,6 +142,11 @@ def test_the_first_of_two_variables_counts() -> None:
         ("store", "", None),
         ("prefix", "api/", "/api"),
         ("port", " 80 ", 80),
+        ("fd", "", None),
+        ("fd", "0", 0),
+        ("fd", " 3 ", 3),
+        ("unix_socket", " ", None),
+        ("websocket", "no", False),
         ("keep_alive", "Off", "off"),
         ("default_fetch_history_count", "-1", -1),
     ],
@@ -155,6 +160,10 @@ def test_a_text_is_understood(name: str, text: str, value: object) -> None:
 BAD: Final[list[tuple[str, str, str]]] = [
     ("port", "80a", "expected a whole number, got '80a'"),
     ("port", "", "expected a whole number, got ''"),
+    ("fd", "x", "expected a whole number, got 'x'"),
+    ("fd", "-1", "must not be negative, got -1"),
+    ("workers", "0", "has to be at least 1, got 0"),
+    ("websocket_seconds", "0", "has to be a number of seconds above 0, got 0.0"),
     ("port", "65536", "has to be between 0 and 65535, got 65536"),
     ("max_body_bytes", "1.5", "expected a whole number, got '1.5'"),
     ("max_body_bytes", "0", "has to be at least 1, got 0"),
@@ -303,6 +312,7 @@ BY_TYPE: Final[list[tuple[object, st.SearchStrategy[object]]]] = [
     (int, st.integers(1)),
     (float, SECONDS),
     (float | None, st.none() | SECONDS),
+    (int | None, st.none() | st.integers(0)),
     (str | None, st.none() | TEXTS),
 ]
 

@@ -52,7 +52,7 @@ ALL_STRUCTS: Final = [
     *BODY_TYPES,
 ]
 
-law = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 kinds_of_events: st.SearchStrategy[type[Wire]] = st.sampled_from(EVENT_TYPES).map(
     tags_of(ResponseStreamEvent).__getitem__
 )

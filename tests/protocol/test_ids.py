@@ -203,7 +203,7 @@ def test_a_prefix_of_our_own_is_valid_besides_the_usual_ones() -> None:
     assert not is_response_id(made)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_no_text_breaks_the_readers_of_ids(text: str) -> None:
     partition = partition_of(text)

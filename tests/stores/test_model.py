@@ -272,9 +272,7 @@ async def compare(model: Model, store: ResponseStore, limit: int) -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @given(asked=st.lists(operations, max_size=40), limit=limits)
-@settings(
-    deadline=None, derandomize=True, database=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow]
-)
+@settings(deadline=None, derandomize=True, database=None, max_examples=75, suppress_health_check=[HealthCheck.too_slow])
 def test_a_store_does_what_the_model_does(kind: str, asked: list[tuple[Any, ...]], limit: int) -> None:
     async def run() -> None:
         with tempfile.TemporaryDirectory() as place:

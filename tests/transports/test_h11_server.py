@@ -7,8 +7,7 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator
 
 import anyio
 import attrs
@@ -18,73 +17,10 @@ from responses_stream.hosting.http import CutShort, HttpReply, HttpRequest, Limi
 from responses_transports import h11_connection
 from responses_transports.h11_server import serve_async
 
+from .answering import FakeEngine, echo, posted, serving, talking, text, whole
 from .wire import Wire, connected
 
 pytestmark = pytest.mark.anyio
-
-
-@attrs.define
-class FakeEngine:
-    """Answers as it is told, and notes what it was asked."""
-
-    answer: Callable[[HttpRequest], Awaitable[HttpReply]]
-    asked: list[HttpRequest] = attrs.field(factory=list)
-    limits: Limits = attrs.field(factory=Limits)
-    is_open: bool = False
-    drained: bool = False
-
-    async def drain(self) -> None:
-        self.drained = True
-
-    async def handle(self, request: HttpRequest) -> HttpReply:
-        self.asked.append(request)
-        return await self.answer(request)
-
-    async def open_websocket(self, request: HttpRequest) -> HttpReply:
-        return await self.handle(request)
-
-    @asynccontextmanager
-    async def lifespan(self) -> AsyncIterator[None]:
-        self.is_open = True
-        yield
-        self.is_open = False
-
-
-def text(body: bytes, status: int = 200) -> HttpReply:
-    return HttpReply(status, (("content-type", "text/plain"), ("content-length", str(len(body)))), body)
-
-
-async def whole(request: HttpRequest) -> bytes:
-    if isinstance(request.body, bytes):
-        return request.body
-    return b"".join([piece async for piece in request.body])
-
-
-async def echo(request: HttpRequest) -> HttpReply:
-    return text(await whole(request))
-
-
-@asynccontextmanager
-async def serving(engine: FakeEngine) -> AsyncIterator[int]:
-    async with anyio.create_task_group() as tasks:
-        port = await tasks.start(functools.partial(serve_async, engine, port=0))
-        assert engine.is_open
-        yield port
-        tasks.cancel_scope.cancel()
-
-
-@asynccontextmanager
-async def talking(
-    answer: Callable[[HttpRequest], Awaitable[HttpReply]], limits: Limits | None = None
-) -> AsyncIterator[tuple[Wire, FakeEngine]]:
-    engine = FakeEngine(answer, limits=limits or Limits())
-    async with serving(engine) as port, connected(port) as wire:
-        yield wire, engine
-
-
-def posted(body: bytes, *headers: bytes) -> bytes:
-    head = [b"POST /x HTTP/1.1", b"Host: x", b"Content-Length: %d" % len(body), *headers]
-    return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
 async def test_a_request_arrives_as_plain_data_and_its_reply_goes_out() -> None:
@@ -182,6 +118,16 @@ async def test_a_chunked_request_body_arrives_in_pieces() -> None:
         await wire.send(b"3\r\ncde\r\n0\r\n\r\n")
         assert (await wire.answer("POST")).body == b"ok"
     assert pieces == [b"ab", b"cde"]
+
+
+async def test_a_body_in_very_many_pieces_arrives_whole_and_others_have_their_turn() -> None:
+    engine = FakeEngine(echo)
+    async with serving(engine) as port, connected(port) as many, connected(port) as one:
+        await many.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 5000)
+        await one.send(posted(b"quick"))
+        assert (await one.answer("POST")).body == b"quick"
+        await many.send(b"0\r\n\r\n")
+        assert (await many.answer("POST")).body == b"a" * 5000
 
 
 async def test_a_client_that_waits_for_100_continue_is_told() -> None:
@@ -545,9 +491,10 @@ async def test_a_stop_waits_no_longer_than_its_grace() -> None:
 _PROGRAM = """
 import logging, sys
 from responses_stream import ResponsesServer
+from responses_stream.hosting.listening import Listen
 from responses_transports.h11_server import serve
 logging.basicConfig(level="INFO", format="%(message)s")
-serve(ResponsesServer(), port=0)
+serve(ResponsesServer(), Listen(port=0))
 print("ended")
 """
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import anyio
 import attrs
 import h11
-from anyio.abc import SocketStream
+from anyio.abc import ByteStream
 
 
 @attrs.frozen
@@ -24,7 +24,7 @@ class Answer:
 class Wire:
     """One connection."""
 
-    stream: SocketStream
+    stream: ByteStream
     _left: bytes = b""
 
     async def send(self, data: bytes) -> None:

@@ -53,7 +53,7 @@ ANYTHING: st.SearchStrategy[Any] = st.sampled_from(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_what_fits_a_twin_is_well_built(data: st.DataObject) -> None:
     event = json.loads(json.dumps(data.draw(st.sampled_from(EXAMPLES))))

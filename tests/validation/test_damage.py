@@ -131,7 +131,7 @@ def check_program(program: Program, data: st.DataObject) -> None:
 
 
 @pytest.mark.timeout(600)
-@settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 @given(programs(), st.data())
 def test_damage_to_any_program_is_told(program: Program, data: st.DataObject) -> None:
     check_program(program, data)

@@ -15,7 +15,7 @@ from responses_stream.validation import EventValidator, Report, validate_events
 from ..builders.programs import Program, as_dicts, programs, random_calls
 
 pytestmark = pytest.mark.timeout(600)
-any_program = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+any_program = settings(deadline=None, max_examples=50, suppress_health_check=list(HealthCheck))
 thousands = settings(any_program, max_examples=5_000)
 
 
