@@ -21,7 +21,7 @@ from openai.types.responses import Response
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from responses_stream import CreateResponse, ResponseContext, ResponseEventStream, ResponsesServer, TextResponse
-from responses_stream.builders.events import Events
+from responses_stream.builders.events import AsyncYield
 from responses_stream.hosting.telemetry import NoTelemetry
 from responses_stream.protocol.codec import encode
 from responses_stream.protocol.events import ResponseStreamEvent
@@ -59,11 +59,10 @@ server: Final = ResponsesServer(telemetry=NoTelemetry())
 
 
 @server.response_handler
-async def handler(request: CreateResponse, context: ResponseContext) -> AsyncIterator[ResponseStreamEvent | Events]:
+async def handler(request: CreateResponse, context: ResponseContext) -> AsyncIterator[AsyncYield]:
     what, count = asked(str(request.input))
     if what == "hello":
-        for event in TextResponse(context, request, text="Hello, world."):
-            yield event
+        yield TextResponse(context, request, text="Hello, world.")
         return
     stream = context.stream()
     yield stream.emit_created()
