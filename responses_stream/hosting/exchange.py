@@ -192,8 +192,11 @@ class Exchange:
         What the task logs and traces from then on is about the run. Both live in the task's own context, which nobody
         else has, and no current span is ever held where another task could find it (pains.md I1).
         """
-        begin, facts = self._begin(run), self._facts
+        facts = self._facts
         logs.enter(facts)
+        if self._telemetry is None and not LOGGER.isEnabledFor(logging.INFO):
+            return Watched(self._began, facts, None)
+        begin = self._begin(run)
         telemetry = None if self._telemetry is None else _told(self._telemetry.run_begins, begin)
         if telemetry is not None:
             _told(telemetry.enter)

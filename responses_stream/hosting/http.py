@@ -64,7 +64,10 @@ class HttpRequest:
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, given in lower case, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 @attrs.frozen
@@ -84,7 +87,10 @@ class HttpReply:
 
     def header(self, name: str) -> str | None:
         """Return the first value of the header *name*, given in lower case, or None."""
-        return next((value for key, value in self.headers if key == name), None)
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return None
 
 
 class WebSocketSession(Protocol):
