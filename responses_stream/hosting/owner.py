@@ -20,7 +20,8 @@ from anyio.lowlevel import RunVar
 
 from responses_stream.hosting.pulse import Pulse
 
-_AGAIN_SECONDS: Final = 0.05
+_AGAIN_SECONDS: Final = 30.0
+"""How long a task that was cancelled may write its end; asyncio knows no shield, and a second word would cut it off."""
 
 _log: Final = logging.getLogger("responses_stream")
 

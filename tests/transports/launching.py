@@ -111,7 +111,7 @@ def _granian(engine: Engine) -> Iterator[Address]:
         server = portal.call(functools.partial(Granian, ASGIApp(engine), host, port, interface=Interfaces.ASGI))
         serving = portal.start_task_soon(server.serve)
         try:
-            _wait_until_it_listens(host, port)
+            wait_until_it_listens((host, port))
             yield host, port
         finally:
             portal.call(server.stop)
@@ -212,7 +212,7 @@ def in_a_process(engine: Engine, transport: str, server: str = "") -> Iterator[P
         program.stdin.write(pickle.dumps(engine))
         program.stdin.close()
         if makes_its_own:
-            _wait_until_it_listens(host, port)
+            wait_until_it_listens((host, port))
         else:
             listener.close()
         yield Process((host, port), program, errors)
@@ -242,13 +242,15 @@ def _let_end(app: WSGIApp) -> None:
     app.close()
 
 
-def _wait_until_it_listens(host: str, port: int) -> None:
-    """Ask again and again: a server that makes its own socket tells nobody when it is there."""
+def wait_until_it_listens(address: tuple[str, int] | str) -> None:
+    """Ask again and again: granian makes its own socket, and tells nobody when it is there."""
+    family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
     for _ in range(2000):
-        with contextlib.suppress(ConnectionRefusedError), socket.create_connection((host, port)):
+        with contextlib.suppress(OSError), socket.socket(family) as asking:
+            asking.connect(address)
             return
         time.sleep(0.01)
-    raise TimeoutError(f"nobody listens on {host}:{port}")
+    raise TimeoutError(f"nobody listens on {address}")
 
 
 SERVERS: Final[dict[str, Launch]] = {

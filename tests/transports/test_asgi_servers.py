@@ -11,7 +11,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -33,6 +32,7 @@ from responses_transports.asgi import ASGIApp
 from responses_transports.asgi_servers import serve
 
 from .answering import FakeEngine, echo
+from .launching import wait_until_it_listens
 
 ROOT: Final = Path(__file__).parents[2]
 PROGRAMS: Final = ("uvicorn", "hypercorn", "granian")
@@ -219,19 +219,9 @@ def _wait_until_it_is_there(program: Program, out: IO[str]) -> None:
         if found := HERE.search(line):
             program.port = int(found[1] or 0)
             address = ("127.0.0.1", program.port) if program.port else line.partition("unix:")[2].strip()
-            _wait_until_it_listens(address)
+            wait_until_it_listens(address)
             return
     raise AssertionError(program.said)
-
-
-def _wait_until_it_listens(address: tuple[str, int] | str) -> None:
-    """Granian says where it listens before anybody does, and then tells nobody."""
-    for _ in range(2000):
-        with suppress(OSError), socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET) as asking:
-            asking.connect(address)
-            return
-        time.sleep(0.01)
-    raise TimeoutError(f"nobody listens on {address}")
 
 
 def ours(server: str, **settings: object) -> list[str]:
