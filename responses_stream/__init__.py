@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from responses_stream.protocol.response import ResponseUsage as ResponseUsage
     from responses_stream.stores.base import ResponseStore as ResponseStore
     from responses_stream.stores.memory import MemoryStore as MemoryStore
+    from responses_stream.stores.postgres import PostgresStore as PostgresStore
+    from responses_stream.stores.redis import RedisStore as RedisStore
     from responses_stream.stores.sqlite import SqliteStore as SqliteStore
     from responses_stream.validation.report import Report as Report
     from responses_stream.validation.report import Violation as Violation
@@ -91,6 +93,8 @@ _HOMES: Final = {
     "MemoryStore": "stores.memory",
     "OrderGuard": "order",
     "OutOfOrder": "errors",
+    "PostgresStore": "stores.postgres",
+    "RedisStore": "stores.redis",
     "Report": "validation.report",
     "ResponseContext": "hosting.context",
     "ResponseEventStream": "builders.stream",
@@ -150,6 +154,8 @@ __all__ = [
     "MemoryStore",
     "OrderGuard",
     "OutOfOrder",
+    "PostgresStore",
+    "RedisStore",
     "Report",
     "ResponseContext",
     "ResponseEventStream",

@@ -22,6 +22,7 @@ from responses_stream.protocol.events import (
     ResponseCompletedEvent,
     ResponseCreatedEvent,
     ResponseErrorEvent,
+    ResponseInProgressEvent,
     ResponseOutputItemAddedEvent,
     ResponseOutputItemDoneEvent,
     ResponseStreamEvent,
@@ -123,6 +124,7 @@ class Accumulator:
     _ended: bool = attrs.field(init=False, default=False)
     _done: dict[int, OutputItem] = attrs.field(init=False, factory=dict)
     _open: dict[int, _OpenItem] = attrs.field(init=False, factory=dict)
+    _again: bool = attrs.field(init=False, default=False)
     _events: int = attrs.field(init=False, default=0)
     _decoder: EventDecoder | None = attrs.field(init=False, default=None)
 
@@ -170,6 +172,8 @@ class Accumulator:
         elif isinstance(event, ResponseErrorEvent):
             self.error = event
         elif isinstance(event, ResponseOutputItemAddedEvent):
+            if self._again:
+                self._take_back(event.output_index)
             self._open[event.output_index] = _OpenItem(to_builtins(event.item))
         elif isinstance(event, ResponseOutputItemDoneEvent):
             self._open.pop(event.output_index, None)
@@ -190,10 +194,23 @@ class Accumulator:
         if self._ended and not response.output and isinstance(event, ResponseCompletedEvent):
             # Some servers end with an empty output though they streamed items (A6); what was streamed was said.
             response = msgspec.structs.replace(response, output=self._output())
-        elif not self._ended and response.output and not self._done:
-            # A stream that goes on from stored items tells them here (H17.20).
-            self._done.update(enumerate(response.output))
+        elif isinstance(event, ResponseInProgressEvent) and response.output:
+            # A stream that goes on from stored items tells them here (H17.20), and so does one that another server has
+            # taken up: what it says stands for all that was said before (H18.35).
+            self._open.clear()
+            self._done = dict(enumerate(response.output))
+        elif isinstance(event, ResponseInProgressEvent):
+            # One that is taken up without any item, or a sign of life of a server that has nothing better (clients.md):
+            # which of the two, the next item tells.
+            self._again = bool(self._done or self._open)
         self._said = response
+
+    def _take_back(self, index: int) -> None:
+        """Forget what was said from an item on that is said once more (H18.36, H18.38)."""
+        self._again = False
+        for items in (self._done, self._open):
+            for later in [at for at in items if at >= index]:
+                del items[later]
 
 
 def _fold_inside(item: _OpenItem, event: ResponseStreamEvent) -> None:

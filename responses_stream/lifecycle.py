@@ -45,6 +45,7 @@ TERMINAL: Final = frozenset({COMPLETED, FAILED, INCOMPLETE})
 """The events that end a stream; there is no `response.cancelled` (decision 6)."""
 
 BEFORE: Final = "before response.created"
+RESUMED: Final = "resumed"
 RUNNING: Final = "in progress"
 CUT_SHORT: Final = "cut short"
 ERRORED: Final = "error told"
@@ -60,7 +61,7 @@ RESPONSE: Final[Table] = MappingProxyType(
         "created as queued": {QUEUED: "queued", IN_PROGRESS: RUNNING, FAILED: ENDED, ERROR: ERRORED},
         "queued": {IN_PROGRESS: RUNNING, FAILED: ENDED, ERROR: ERRORED},
         # A stream that goes on from stored items says so once more before it adds others (H17.20).
-        "resumed": {IN_PROGRESS: RUNNING, COMPLETED: ENDED, INCOMPLETE: ENDED, FAILED: ENDED, ERROR: ERRORED},
+        RESUMED: {IN_PROGRESS: RUNNING, COMPLETED: ENDED, INCOMPLETE: ENDED, FAILED: ENDED, ERROR: ERRORED},
         # R060, R061: items only here. R035: in_progress is not said twice.
         RUNNING: {
             ITEM_ADDED: RUNNING,

@@ -83,6 +83,11 @@ class OrderGuard:
     _items: dict[int, _Item] = attrs.field(init=False, factory=dict)
     _count: int = attrs.field(init=False, default=0)
 
+    def resume(self) -> None:
+        """Let a response go on whose beginning somebody else has checked: `response.in_progress` comes next, and says
+        which items stay (H17.20, H18.35)."""
+        self._state = lifecycle.RESUMED
+
     @property
     def finished(self) -> bool:
         """Whether the stream has ended: nothing may follow."""
@@ -116,6 +121,8 @@ class OrderGuard:
         created = name == lifecycle.CREATED
         if (created or name == lifecycle.QUEUED) and response.output:
             raise OutOfOrder(f"{name} with output", self._state, (f"{name} with output []",), "R045")
+        if name == lifecycle.IN_PROGRESS and self._state == lifecycle.RESUMED:
+            self._count = len(response.output)
         if name == lifecycle.IN_PROGRESS and len(response.output) > self._count:
             raise OutOfOrder(f"{name} with output", self._state, (f"{name} with the items that were added",), "R046")
         state = self._step(f"{name}[queued]" if created and status == "queued" else name)

@@ -381,3 +381,43 @@ def test_deltas_stand_behind_what_the_item_showed_when_it_was_added() -> None:
     plain = base_stream("V2")[:4]
     plain[2]["item"]["arguments"] = "{ "  # R070 forbids it, and readers have to live with it
     assert to_builtins(accumulate(plain).output[0])["arguments"] == '{ {"a"'
+
+
+def texts_of(accumulator: Accumulator) -> list[str]:
+    response = accumulator.response
+    assert response is not None
+    return [item.content[0].text for item in response.output if isinstance(item, ResponseOutputMessage)]  # type: ignore[union-attr]  # each has one text
+
+
+def test_a_stream_that_is_taken_up_says_what_stays_of_it() -> None:
+    """H18.35: a later `response.in_progress` stands for all that was said before it."""
+    first = ResponseEventStream("resp_1")
+    accumulator = Accumulator()
+    for event in (first.emit_created(), first.emit_in_progress(), *first.output_item_message("one")):
+        accumulator.feed(event)
+    stored = accumulator.response
+    assert stored is not None
+    half = first.add_output_item_message()
+    accumulator.feed(half.emit_added())
+    second = ResponseEventStream("resp_1", response=to_builtins(stored))
+    accumulator.feed(second.emit_in_progress())
+    assert texts_of(accumulator) == ["one"], "the item that was open is taken back"
+    for event in second.output_item_message("two"):
+        accumulator.feed(event)
+    assert texts_of(accumulator) == ["one", "two"]
+
+
+def test_a_stream_that_is_begun_again_replaces_what_was_said() -> None:
+    """H18.36, H18.38: its empty `response.in_progress` alone could be a sign of life; its first item tells."""
+    accumulator = Accumulator()
+    first, second = ResponseEventStream("resp_1"), ResponseEventStream("resp_1")
+    said = [first.emit_created(), first.emit_in_progress(), *first.output_item_message("a")]
+    said += [*first.output_item_message("b")]
+    second.emit_created()
+    said.append(second.emit_in_progress())
+    for event in said:
+        accumulator.feed(event)
+    assert texts_of(accumulator) == ["a", "b"]
+    for event in second.output_item_message("new"):
+        accumulator.feed(event)
+    assert texts_of(accumulator) == ["new"]

@@ -25,7 +25,13 @@ FLOORS = [
     {"tap", "checking", "pytest_plugin"},
     {"cli", "__main__"},
 ]
-SAME_FLOOR = {("sse", "_frames"), ("order", "lifecycle"), ("cli", "__main__"), ("__main__", "cli")}
+SAME_FLOOR = {
+    ("agents", "stores"),
+    ("sse", "_frames"),
+    ("order", "lifecycle"),
+    ("cli", "__main__"),
+    ("__main__", "cli"),
+}
 CORE = {
     "_version",
     "errors",

@@ -564,6 +564,7 @@ def test_it_drives_a_real_server_in_a_project_of_its_own(pytester: pytest.Pytest
     pytester.runpytest_subprocess("-p", "no:cacheprovider", "-W", "error").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_it_is_loaded_everywhere_and_disturbs_nobody(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass\n")
     result = pytester.runpytest_subprocess("-W", "error", "--strict-markers", "--strict-config", "--trace-config")

@@ -73,15 +73,17 @@ class StreamCore:
         self.number = number + 1
         return number
 
+    def new_item_id(self, item_type: str) -> str:
+        """Return a new id for an item, in the response's partition. It is not claimed by that."""
+        return self._make_item_id(item_type, self.response_id)
+
     def claim_item_id(self, item_type: str, item_id: str | None) -> str:
         """Return the id of a new item: the one that was asked for, or a new one in the response's partition.
 
         Raises:
             InvalidValue: the id is empty or already used in this response (R064, R067).
         """
-        if item_id is None:
-            item_id = self._make_item_id(item_type, self.response_id)
-        item_id = values.name("item_id", item_id)
+        item_id = values.name("item_id", self.new_item_id(item_type) if item_id is None else item_id)
         if item_id in self._item_ids:
             raise InvalidValue("item_id", f"{item_id!r} is already the id of an item of this response (R064)")
         self._item_ids.add(item_id)
@@ -210,6 +212,7 @@ def make_core(
     response: ResponseObject | Mapping[str, Any] | None,
     clock: Callable[[], float] | None,
     make_item_id: Callable[[str, str], str] | None,
+    created: bool,
 ) -> StreamCore:
     """Return the core of a new stream."""
     clock = clock or time.time
@@ -220,5 +223,5 @@ def make_core(
     else:
         draft = responses.resume(response_id, response)
         ended = draft.status not in ("queued", "in_progress")
-        state = lifecycle.ENDED if ended else "resumed" if draft.output else lifecycle.BEFORE
+        state = lifecycle.ENDED if ended else lifecycle.RESUMED if draft.output or created else lifecycle.BEFORE
     return StreamCore(draft, clock, make_item_id or new_item_id, state)

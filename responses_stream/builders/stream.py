@@ -14,7 +14,7 @@ from responses_stream.builders import values
 from responses_stream.builders.conveniences import Conveniences
 from responses_stream.builders.core import make_core
 from responses_stream.builders.events import Events
-from responses_stream.builders.plain import PlainItemBuilder, both, given_item
+from responses_stream.builders.plain import PlainItemBuilder, given_item
 from responses_stream.builders.response import ResponseDraft
 from responses_stream.errors import InvalidValue
 from responses_stream.protocol.events import (
@@ -49,6 +49,7 @@ class ResponseEventStream(Conveniences):
         response_id: the id of the response; it is in every event that carries the response.
         request: what was asked for, as a `CreateResponse` or a plain dict; its settings are echoed (decision 1).
         response: an existing response to go on from (H17.20): its items stay, new ones come behind them.
+        created: whether `response.created` was said of *response* before; it was where it has items.
         clock: seconds since the epoch, for `created_at` and `completed_at`.
         make_item_id: makes an id from the type of an item and the id of the response.
 
@@ -66,8 +67,9 @@ class ResponseEventStream(Conveniences):
         *,
         clock: Callable[[], float] | None = None,
         make_item_id: Callable[[str, str], str] | None = None,
+        created: bool = False,
     ) -> None:
-        self._core = make_core(response_id, request, response, clock, make_item_id)
+        self._core = make_core(response_id, request, response, clock, make_item_id, created)
 
     @property
     def response_id(self) -> str:
@@ -205,17 +207,29 @@ class ResponseEventStream(Conveniences):
         Raises:
             InvalidType: *item* is neither an item nor a dict.
             InvalidValue: a member of it does not fit, its type is never in the output (R080), or the type has events
-                of its own and a factory of its own, whose name the message tells.
+                of its own and a factory of its own, whose name the message tells; `output_item` says it at once.
         """
         return self._plain(given_item(item))
 
-    def output_item(self, item: OutputItem | Mapping[str, Any]) -> Events:
-        """Say the whole of an item as for `add_output_item`.
+    def output_item(self, item: OutputItem | Mapping[str, Any], *, item_id: str | None = None) -> Events:
+        """Say the whole of an item that is there already, of any type, by all events that its type has.
+
+        The done item is *item*, members that nobody knows included; an id, a status and the like are filled in where
+        it has none.
+
+        Args:
+            item: an item of the protocol, typed or as a dict.
+            item_id: its id in this response; None keeps its own.
 
         Raises:
-            InvalidType, InvalidValue: as for `add_output_item`.
+            InvalidType: *item* is neither an item nor a dict, or its type or its id is no string.
+            InvalidValue: a member of it does not fit, its type is never in the output (R080), or no events can tell
+                it, because it is not done yet (R078) or contradicts itself.
         """
-        return Events(both(self.add_output_item(item)))
+        # Loaded when it is first asked for: a stream of text does not pay for what knows every item.
+        from responses_stream.builders.whole_items import output_item
+
+        return output_item(self, item, item_id=item_id)
 
     def __repr__(self) -> str:
         return f"<ResponseEventStream {self.response_id}, {self._core.state}, {self._core.number} events>"

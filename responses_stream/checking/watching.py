@@ -21,11 +21,12 @@ from responses_stream.checking import places
 from responses_stream.errors import InvalidValue, ResponsesStreamError
 from responses_stream.hosting.cancellation import CancellationSignal
 from responses_stream.hosting.context import ResponseContext
-from responses_stream.hosting.handlers import Say
+from responses_stream.hosting.handlers import Say, Stopped
 from responses_stream.hosting.run import Deliverer
 from responses_stream.hosting.server import ResponsesServer
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.codec import to_builtins
+from responses_stream.protocol.events import ResponseErrorEvent
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.validation import EventValidator
 from responses_stream.validation.report import Violation
@@ -153,8 +154,15 @@ class Heard:
 
     @property
     def told_all(self) -> bool:
-        """Whether the handler said a terminal event, so that there is nothing left for the engine to add."""
-        return self.refused is None and any(event.type in lifecycle.TERMINAL for event in self.events)
+        """Whether the handler said how the response ends, so that there is nothing left for the engine to add."""
+        return self.refused is None and (
+            self.told_an_error_alone or any(event.type in lifecycle.TERMINAL for event in self.events)
+        )
+
+    @property
+    def told_an_error_alone(self) -> bool:
+        """Whether the handler refused to create a response at all, and said why (H3.10)."""
+        return len(self.events) == 1 and isinstance(self.events[0], ResponseErrorEvent)
 
 
 class Watched:
@@ -168,6 +176,11 @@ class Watched:
     def name(self) -> str:
         """What the log calls it."""
         return self._handler.name
+
+    @property
+    def cancelled_at_once(self) -> bool:
+        """Whether it has no use for a grace."""
+        return self._handler.cancelled_at_once
 
     def listen(self, heard: Heard) -> None:
         """Note the next run in *heard*."""
@@ -233,7 +246,9 @@ class Watched:
             # It would end a server, as it means to. It is not to end the check.
             raise RuntimeError("the handler raised SystemExit") from None
         except BaseException as error:
-            heard.stopped = error
+            # The engine stops who has told an error alone: nothing may follow.
+            if not (isinstance(error, Stopped) and heard.told_an_error_alone):
+                heard.stopped = error
             raise
         finally:
             heard.said_all.set()

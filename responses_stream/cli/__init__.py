@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from responses_stream._version import __version__
-from responses_stream.cli import check, demo, explain, serve, tap, transports, validate
+from responses_stream.cli import check, demo, doctor, explain, migrate, serve, tap, transports, validate
 from responses_stream.cli.failure import CommandError
 
 _INTERRUPTED = 130
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"responses-stream {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, transports, validate, explain, check, tap, demo):
+    for command in (serve, transports, migrate, doctor, validate, explain, check, tap, demo):
         command.add_command(commands)
     chosen = parser.parse_args(arguments)
     try:

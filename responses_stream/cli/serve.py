@@ -65,6 +65,7 @@ def run(chosen: argparse.Namespace) -> int:
         CommandError: the target or the transport cannot be found, an option cannot be, the transport cannot do what
             is asked, or the address cannot be listened on.
     """
+    from responses_stream.hosting.storing import MissingStore
     from responses_stream.hosting.transports import CannotServe, UnknownTransport
 
     flags = {setting.name: getattr(chosen, setting.name) for setting in settings()}
@@ -83,7 +84,7 @@ def run(chosen: argparse.Namespace) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
         server.run()
-    except (UnknownTransport, CannotServe, InvalidValue) as error:
+    except (UnknownTransport, CannotServe, MissingStore, InvalidValue) as error:
         raise CommandError(str(error)) from None
     except (OSError, OverflowError) as error:
         place = Listen(

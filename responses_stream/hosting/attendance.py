@@ -7,7 +7,8 @@ is given its end here (pains.md E5), and so is one whose end the store did not t
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable
 from contextvars import Context
 from typing import Final
 
@@ -27,8 +28,10 @@ from responses_stream.hosting.endings import (
 from responses_stream.hosting.owner import Home
 from responses_stream.hosting.progress import progress_of
 from responses_stream.hosting.recording import ending_of
+from responses_stream.hosting.recovery import all_frames
 from responses_stream.hosting.run import Run
 from responses_stream.hosting.runs import Runs
+from responses_stream.hosting.store_telemetry import StoreTelemetry, tell
 from responses_stream.protocol.codec import decode_as, from_json
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.stores.base import Fenced, Key, Notices, NotStored, ResponseStore, StoredResponse
@@ -49,6 +52,9 @@ class Attendance:
         lease: for how many seconds its responses are safe from being taken over.
         grace: how many seconds a run has to stop when another process cancels it.
         keep_failed: whether a response that fails keeps what was done (decision 10).
+        recover: makes a response again whose server has died, and tells whether it is seen to; False where it is to be
+            ended. May raise whatever the store has trouble with.
+        telemetry: who is told of the store; None where nobody is.
     """
 
     store: ResponseStore
@@ -57,8 +63,11 @@ class Attendance:
     lease: float
     grace: float
     keep_failed: bool
+    recover: Callable[[Key], Awaitable[bool]] | None = None
+    telemetry: StoreTelemetry | None = None
     _left: dict[Key, None] = attrs.field(init=False, factory=dict)
     _scope: anyio.CancelScope | None = attrs.field(init=False, default=None)
+    _renewed: float | None = attrs.field(init=False, default=None)
 
     async def begin(self, home: Home) -> None:
         """Take the lease, and see what is there; after that, go on in the background. Once for each event loop.
@@ -71,7 +80,7 @@ class Attendance:
             return
         home.attended = anyio.Event()
         try:
-            notices = await self.store.attend(self.owner, self.lease, 0)
+            notices = await self._attend(0)
         except BaseException:
             home.attended.set()
             home.attended = None
@@ -86,13 +95,31 @@ class Attendance:
         if self._scope is not None:
             self._scope.cancel()
         home.attended = None
+        self._renewed = None
+
+    def lease_age(self) -> float | None:
+        """Return how many seconds ago the lease was renewed, at the most; None where there is none."""
+        renewed = self._renewed
+        return None if renewed is None else time.monotonic() - renewed
+
+    def count(self, outcome: str) -> None:
+        """Tell of a response of somebody else that was seen to."""
+        if self.telemetry is not None:
+            tell(self.telemetry.taken_over, outcome)
+
+    async def _attend(self, seconds: float) -> Notices:
+        # The lease runs from some moment of the call on: from its begin, at the earliest.
+        began = time.monotonic()
+        notices = await self.store.attend(self.owner, self.lease, seconds)
+        self._renewed = began
+        return notices
 
     async def _go_on(self, notices: Notices, scope: anyio.CancelScope) -> None:
         with scope:
             while True:
                 await self._look_after(notices)
                 try:
-                    notices = await self.store.attend(self.owner, self.lease, self.lease / 3)
+                    notices = await self._attend(self.lease / 3)
                 except Exception:
                     _log.exception("the store cannot be attended; trying again")
                     notices = Notices()
@@ -103,14 +130,32 @@ class Attendance:
             run = self.runs.get(key)
             if run is not None:
                 run.stop(Cause.CANCELLED, self.grace)
-        self._left.update(dict.fromkeys(notices.orphans))
+        # One that a run of ours makes may be somebody else's meanwhile, and ours again: that is for `recover` to see.
+        orphans = (key for key in notices.orphans if self.runs.get(key) is None or self.recover is not None)
+        self._left.update(dict.fromkeys(orphans))
         for key in tuple(self._left):
-            if await self._end(key, RESTARTED, RESTARTED_MESSAGE):
-                del self._left[key]
+            try:
+                is_over = await self._recovered(key) or await self._end(key, RESTARTED, RESTARTED_MESSAGE)
+            except Exception:
+                _log.exception("%s could not be made again; trying again", key.response_id)
+                continue
+            if is_over:
+                self._left.pop(key, None)
         for key, run in self.runs.unsaved():
             if await self._end(key, STORAGE_ERROR, STORAGE_MESSAGE, run):
                 run.unsaved = False
                 self.runs.remove(key)
+
+    def leave(self, key: Key) -> None:
+        """Take up a response of ours again that its handler has left to be made once more."""
+        self._left[key] = None
+
+    async def _recovered(self, key: Key) -> bool:
+        try:
+            return self.recover is not None and await self.recover(key)
+        except (NotStored, Fenced) as error:
+            _log.info("%s needs no recovery any more: %s", key.response_id, error)
+            return True
 
     async def _end(self, key: Key, code: str, message: str, run: Run | None = None) -> bool:
         """Give a response its end, that of its *run* where it has one of ours; tell whether it has one now."""
@@ -125,6 +170,8 @@ class Attendance:
                 # Where no events were kept, there is no log that could go on.
                 await self.store.append(key, self.owner, number, end.frames if number else (), ending_of(end.response))
                 _log.warning("%s was in flight and ends as failed: %s", key.response_id, code)
+                if run is None:
+                    self.count(str(end.response.status))
         except (NotStored, Fenced) as error:
             _log.info("%s needs no end any more: %s", key.response_id, error)
         except Exception:
@@ -145,18 +192,3 @@ class Attendance:
         if stored.cancelling:
             return cancelled(said, number)
         return failed(said, number, code, message, progress.done() if self.keep_failed else [])
-
-
-async def all_frames(store: ResponseStore, key: Key) -> Sequence[bytes]:
-    """Return all frames of a log that the store has.
-
-    Raises:
-        NotStored: the response is not there.
-        Exception: whatever the store has trouble with.
-    """
-    frames: list[bytes] = []
-    while True:
-        page = await store.events(key, len(frames) - 1)
-        frames += page.frames
-        if page.ended or not page.frames:
-            return frames

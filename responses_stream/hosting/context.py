@@ -7,7 +7,7 @@ An async handler gets a `ResponseContext`, whose lookups are awaited; a sync one
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import anyio
 import anyio.from_thread
@@ -17,8 +17,11 @@ from responses_stream.builders.stream import ResponseEventStream
 from responses_stream.hosting.cancellation import CancellationSignal
 from responses_stream.hosting.identity import Identity
 from responses_stream.hosting.lookups import ContextItem, Lookups
+from responses_stream.hosting.recovery import ExitForRecovery, Notebook
 from responses_stream.protocol.conversions import StoredItem, get_input_text
+from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.protocol.request import CreateResponse
+from responses_stream.protocol.response import ResponseObject
 
 T = TypeVar("T")
 
@@ -64,6 +67,11 @@ class RequestContext:
         cancellation: set when the run has to stop; the third argument of handlers that take one. A handler that is
             async is cancelled when the grace is over.
         shutdown: set when the server has begun to end, whatever becomes of this run (H15.7).
+        is_recovery: whether the handler runs again, because the server that ran it before has died (H18.12).
+        recovery_attempt: how many times it was begun again; 0 at first.
+        persisted_response: in a recovery, the response as far as it was stored, with the items that were done, for
+            ``ResponseEventStream(response=...)`` to go on from (H18.43). None at first.
+        metadata: what a recovery needs to know, as JSON values; kept by `flush`, and there again in a recovery.
     """
 
     response_id: str
@@ -79,6 +87,11 @@ class RequestContext:
     call_id: str | None = None
     cancellation: CancellationSignal = attrs.field(factory=CancellationSignal)
     shutdown: anyio.Event = attrs.field(factory=anyio.Event)
+    is_recovery: bool = False
+    recovery_attempt: int = 0
+    persisted_response: ResponseObject | None = None
+    metadata: dict[str, Any] = attrs.field(factory=dict)
+    _notebook: Notebook | None = None
     _clock: Callable[[], float] | None = None
     _lookups: Lookups
 
@@ -97,9 +110,45 @@ class RequestContext:
         """Whether the run has to stop because its client wants that, or has gone (H18.60 to H18.64)."""
         return self.cancellation.cause is not None and self.cancellation.cause.by_client
 
+    @property
+    def is_resilient(self) -> bool:
+        """Whether the handler is run again where this server dies (`resilient_background`)."""
+        return self._notebook is not None
+
+    def exit_for_recovery(self) -> NoReturn:
+        """Leave the response as it is, in progress, to be made again: by another server, or by this one in a while.
+
+        For a server that shuts down in the midst of long work; what `metadata` says was flushed before (H18.47).
+
+        Raises:
+            ExitForRecovery: always; let it through.
+            RuntimeError: the response is not `is_resilient`, so that nobody would make it again.
+        """
+        if self._notebook is None:
+            raise RuntimeError(
+                "nobody would make this response again: it takes background=true, and a server with the option "
+                "resilient_background"
+            )
+        raise ExitForRecovery
+
     def stream(self) -> ResponseEventStream:
-        """Return the builder of this response: its id is set and the request's settings are echoed."""
+        """Return the builder of this response: its id is set and the request's settings are echoed.
+
+        Also in a recovery it begins anew; its `response.in_progress` takes back what was said before (H18.38).
+        """
         return ResponseEventStream(self.response_id, request=self.request, clock=self._clock)
+
+    def resumed_stream(self) -> ResponseEventStream:
+        """Return the builder that goes on from `persisted_response` in a recovery; otherwise, what `stream` returns.
+
+        Its ``response.output`` has the items that are done. It has been created: in a recovery, `emit_in_progress` is
+        what comes first (H18.35, H18.43).
+        """
+        if self.persisted_response is None:
+            return self.stream()
+        return ResponseEventStream(
+            self.response_id, self.request, self.persisted_response, clock=self._clock, created=True
+        )
 
 
 class ResponseContext(RequestContext):
@@ -127,6 +176,27 @@ class ResponseContext(RequestContext):
         Empty where the request names neither a previous response nor a conversation (H11.22).
         """
         return self._lookups.history()
+
+    async def flush(self) -> None:
+        """Keep `metadata` for a recovery; to be called before what must not be done twice (H18.40).
+
+        Nothing happens where the response is not `is_resilient` (H18.41).
+
+        Raises:
+            InvalidType: something in it is not JSON.
+            InvalidValue: it has more than 64 KiB.
+            Exception: whatever the store has trouble with; the response belongs to another server, for one (`Fenced`).
+        """
+        if self._notebook is not None:
+            await self._notebook.write(self.metadata)
+
+    async def get_persisted_events(self) -> list[ResponseStreamEvent]:
+        """Return the events that are stored, those of earlier attempts first; empty where it is not `is_resilient`.
+
+        Raises:
+            Exception: whatever the store has trouble with.
+        """
+        return [] if self._notebook is None else await self._notebook.events()
 
     def blocking(self) -> SyncResponseContext:
         """Return the same for a sync handler."""
@@ -157,6 +227,25 @@ class SyncResponseContext(RequestContext):
             RuntimeError: it was called where the event loop runs.
         """
         return get_input_text(self.get_input_items(resolve_references=resolve_references))
+
+    def flush(self) -> None:
+        """Do what `ResponseContext.flush` does."""
+        notebook = self._notebook
+
+        async def write() -> None:
+            if notebook is not None:
+                await notebook.write(self.metadata)
+
+        _wait(write)
+
+    def get_persisted_events(self) -> list[ResponseStreamEvent]:
+        """Return what `ResponseContext.get_persisted_events` does."""
+        notebook = self._notebook
+
+        async def look() -> list[ResponseStreamEvent]:
+            return [] if notebook is None else await notebook.events()
+
+        return _wait(look)
 
     def get_history(self) -> list[StoredItem]:
         """Return what `ResponseContext.get_history` does."""

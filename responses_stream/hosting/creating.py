@@ -12,28 +12,20 @@ from typing import Final
 
 import anyio
 import anyio.to_thread
-import attrs
 import msgspec
 
-from responses_stream.hosting.context import ModeFlags, ResponseContext
 from responses_stream.hosting.errors import HttpError, check_may_wait, duplicate_id, internal_error
-from responses_stream.hosting.exchange import Exchange
 from responses_stream.hosting.host import Host, history_before
 from responses_stream.hosting.http import Headers, HttpReply
 from responses_stream.hosting.identity import Identity, session_id_of
-from responses_stream.hosting.log import Keeping, Log
-from responses_stream.hosting.lookups import Lookups
+from responses_stream.hosting.making import Asked, make_run, play, unclaim
 from responses_stream.hosting.modes import Mode, mode_of
-from responses_stream.hosting.owner import Home
 from responses_stream.hosting.queries import query_of
 from responses_stream.hosting.reading import Reader
-from responses_stream.hosting.recording import Record
 from responses_stream.hosting.requests import LARGE_BODY, client_headers, parse_create, wanted_id
 from responses_stream.hosting.routing import Call
 from responses_stream.hosting.run import Run
 from responses_stream.hosting.runs import Claimed
-from responses_stream.hosting.stamps import stamp_of
-from responses_stream.hosting.transcript import Transcript
 from responses_stream.protocol.codec import from_json
 from responses_stream.protocol.conversions import get_conversation_id
 from responses_stream.protocol.request import CreateResponse, given
@@ -43,20 +35,6 @@ HEADERS_WAIT: Final = 15.0
 """How long the headers of a stream wait for its first event where keep-alive is off (decision 12)."""
 
 _LONGEST_KEY: Final = 255
-
-
-@attrs.frozen(kw_only=True)
-class _Asked:
-    """A request that has passed all checks of its own."""
-
-    request: CreateResponse
-    mode: Mode
-    body: bytes
-    identity: Identity
-    key: Key
-    idempotency_key: str | None
-    history: Sequence[Item]
-    session_id: str
 
 
 async def create(host: Host, call: Call) -> HttpReply:
@@ -93,25 +71,29 @@ async def create(host: Host, call: Call) -> HttpReply:
     try:
         if not free:
             raise duplicate_id()
-        asked = _Asked(
+        asked = Asked(
             request=request,
             mode=mode,
             body=call.request.body,
             identity=identity,
             key=key,
-            idempotency_key=idempotency_key,
             history=await _history(host, call, request, identity, mode),
             session_id=session_id_of(request, host.options.agent_session_id),
+            created_at=int(host.clock()),
+            client_headers=client_headers(call.request),
+            query=query_of(call.request),
+            call_id=call.request.header("x-agent-foundry-call-id"),
+            is_shared=idempotency_key is not None,
         )
-        run = _make_run(host, home, call, asked)
+        run = make_run(host, home, asked, call.memory)
         claim = None if idempotency_key is None else (idempotency_key, Claimed(digest, run))
         host.runs.add(key, run, claim)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await _unclaim(host, claimed, idempotency_key)
+            await unclaim(host, claimed, idempotency_key)
         raise
     call.exchange.runs(run)
-    home.start(_play, host, home, run, key, idempotency_key, call.exchange)
+    home.start(play, host, home, run, key, idempotency_key, call.exchange)
     headers = (("x-agent-session-id", asked.session_id),)
     return await _answer(host, call, run, Reader(key, host.store, run), headers)
 
@@ -120,25 +102,6 @@ async def _history(host: Host, call: Call, request: CreateResponse, identity: Id
     if call.memory is None:
         return await history_before(host, request, identity)
     return await call.memory.history(host, request, identity, mode)
-
-
-async def _play(host: Host, home: Home, run: Run, key: Key, idempotency_key: str | None, exchange: Exchange) -> None:
-    """Play a run, and let go of it when it has ended and the store knows that."""
-    deadline = host.options.run_timeout_seconds
-    try:
-        if deadline is not None:
-            run.time_out(deadline)
-        watched = exchange.run_begins(run)
-        try:
-            await run.play(home)
-        finally:
-            watched.ends(run)
-    finally:
-        if not run.unsaved:
-            host.runs.remove(key)
-        if idempotency_key is not None and (run.record is None or not run.record.created):
-            with anyio.CancelScope(shield=True):
-                await _unclaim(host, key, idempotency_key)
 
 
 async def _answer(host: Host, call: Call, run: Run, reader: Reader, headers: Headers) -> HttpReply:
@@ -171,66 +134,6 @@ async def _answer(host: Host, call: Call, run: Run, reader: Reader, headers: Hea
 def _headers_wait(host: Host) -> float:
     interval = host.options.sse_keep_alive_interval_seconds
     return HEADERS_WAIT if interval is None or host.options.keep_alive == "off" else interval
-
-
-def _make_run(host: Host, home: Home, call: Call, asked: _Asked) -> Run:
-    request, mode, key = asked.request, asked.mode, asked.key
-    now = int(host.clock())
-    lookups = Lookups(host.store, key.partition, key.response_id, request, asked.history)
-    context = ResponseContext(
-        response_id=key.response_id,
-        request=request,
-        raw_body=asked.body,
-        created_at=now,
-        mode_flags=ModeFlags(stream=mode.stream, store=mode.store, background=mode.background),
-        conversation_id=get_conversation_id(request),
-        session_id=asked.session_id,
-        client_headers=client_headers(call.request),
-        query_parameters=query_of(call.request),
-        isolation=asked.identity,
-        call_id=call.request.header("x-agent-foundry-call-id"),
-        shutdown=home.shutdown,
-        clock=host.clock,
-        lookups=lookups,
-    )
-    # A second reader of a keyed stream may come at any time, from any process, and reads it from its beginning.
-    with_events = mode.keeps == "events" or (asked.idempotency_key is not None and mode.stream and mode.store)
-    record = None
-    if mode.store:
-        record = Record(
-            store=host.store,
-            key=key,
-            owner=host.owner,
-            with_events=with_events,
-            background=mode.background,
-            stream=mode.stream,
-            previous_response_id=given(request.previous_response_id) or None,
-            conversation_id=get_conversation_id(request),
-            inputs=lookups.stored_inputs,
-        )
-    if not mode.stream:
-        keeping = Keeping.NOTHING
-    elif with_events:
-        keeping = Keeping.WINDOW
-    else:
-        keeping = Keeping.UNTIL_TAKEN if asked.idempotency_key is None else Keeping.ALL
-    run = Run(
-        context=context,
-        handler=host.handler,
-        mode=mode,
-        log=Log(keeping),
-        transcript=Transcript(
-            stamp_of(request, key.response_id, asked.session_id, now, host.clock),
-            host.options.open_responses_reasoning,
-            seen=mode.stream or with_events,
-        ),
-        record=record,
-        most_bytes=host.options.max_log_bytes,
-        keep_failed=host.options.on_failure == "keep",
-    )
-    if call.memory is not None:
-        call.memory.runs(run, lookups)
-    return run
 
 
 async def _is_free(host: Host, key: Key) -> bool:
@@ -312,8 +215,3 @@ async def _answer_stored(host: Host, call: Call, key: Key, mode: Mode) -> HttpRe
         if stored.ended or mode.background:
             return host.json(call, stored.response)
         await host.store.changed(key, stored.last_number, HEADERS_WAIT)
-
-
-async def _unclaim(host: Host, key: Key, idempotency_key: str | None) -> None:
-    if idempotency_key is not None:
-        await host.store.unclaim(key.partition, idempotency_key, key.response_id, host.owner)

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 import attrs
 
@@ -22,6 +22,7 @@ from responses_stream.hosting.logs import LOGGER, about, safe
 from responses_stream.hosting.outcomes import Outcome, end_of
 from responses_stream.hosting.request_ids import request_id_of
 from responses_stream.hosting.run import Run
+from responses_stream.hosting.store_telemetry import tell
 from responses_stream.hosting.telemetry import (
     NoTelemetry,
     RequestEnd,
@@ -45,8 +46,6 @@ _DONE: Final = {
     "list_input_items": "listed the input items of",
 }
 
-R = TypeVar("R")
-
 
 @attrs.frozen
 class Watched:
@@ -62,7 +61,7 @@ class Watched:
             return
         end = end_of(run, self._began, time.monotonic())
         if self._telemetry is not None:
-            _told(self._telemetry.ends, end)
+            tell(self._telemetry.ends, end)
         if not LOGGER.isEnabledFor(logging.INFO):
             return
         outcome, milliseconds = end.outcome.value, round(end.seconds * 1000, 3)
@@ -109,7 +108,7 @@ class Exchange:
     @classmethod
     def of(cls, request: HttpRequest, telemetry: Telemetry) -> Exchange:
         """Return the exchange that *request* begins: the trace that is current gives it its id, if there is one."""
-        request_id = _told(telemetry.trace_id) or request_id_of(request)
+        request_id = tell(telemetry.trace_id) or request_id_of(request)
         # Not the request itself: an exchange lasts as long as its stream, and a body may be large.
         return cls(request_id, safe(request.method), safe(request.path))
 
@@ -131,7 +130,7 @@ class Exchange:
         self.operation, self._facts = operation, about(self.request_id, response_id)
         logs.enter(self._facts)  # `answering` takes it back, too
         if operation == CREATE:
-            told = None if type(telemetry) is NoTelemetry else _told(telemetry.request_begins, request)
+            told = None if type(telemetry) is NoTelemetry else tell(telemetry.request_begins, request)
             self._telemetry = told
         elif operation == DELETE:
             self._line(logging.INFO, "deletes %s", self._facts["response_id"])
@@ -197,9 +196,9 @@ class Exchange:
         if self._telemetry is None and not LOGGER.isEnabledFor(logging.INFO):
             return Watched(self._began, facts, None)
         begin = self._begin(run)
-        telemetry = None if self._telemetry is None else _told(self._telemetry.run_begins, begin)
+        telemetry = None if self._telemetry is None else tell(self._telemetry.run_begins, begin)
         if telemetry is not None:
-            _told(telemetry.enter)
+            tell(telemetry.enter)
         handler = run.handler.name
         LOGGER.info("runs %s with %s", begin.response_id, handler, extra={"handler": handler, **facts})
         return Watched(self._began, facts, telemetry)
@@ -234,7 +233,7 @@ class Exchange:
         seconds = time.monotonic() - self._began
         telemetry = self._telemetry
         if telemetry is not None:
-            _told(telemetry.ends, RequestEnd(outcome=outcome, status=status, error=self.error, seconds=seconds))
+            tell(telemetry.ends, RequestEnd(outcome=outcome, status=status, error=self.error, seconds=seconds))
         level = logging.WARNING if status is not None and status >= 400 else logging.INFO
         if not LOGGER.isEnabledFor(level):
             return
@@ -267,12 +266,3 @@ class Exchange:
 
 def _short(text: str | None) -> str | None:
     return safe(text) if text else None
-
-
-def _told(tell: Callable[..., R], *facts: object) -> R | None:
-    """Tell telemetry; a run must not end because nobody could write down that it began."""
-    try:
-        return tell(*facts)
-    except Exception:
-        LOGGER.exception("the telemetry has failed")
-        return None

@@ -67,9 +67,12 @@ class Handler:
 
     Attributes:
         name: what the log calls it.
+        cancelled_at_once: whether it is cancelled as soon as a client does not want it any more. A function that has no
+            use for the grace of H4.11, because it does not look at its signal, says so by an attribute of that name.
     """
 
     name: str
+    cancelled_at_once: bool
     _function: Callable[..., object]
     _takes_signal: bool
     _is_async: bool
@@ -92,7 +95,8 @@ class Handler:
         is_async = any(
             inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one) for one in _code_of(function)
         )
-        return cls(name, function, len(parameters) == 3, is_async)
+        at_once = getattr(function, "cancelled_at_once", False) is True
+        return cls(name, at_once, function, len(parameters) == 3, is_async)
 
     def is_of(self, function: object) -> bool:
         """Tell whether it is *function* that runs."""

@@ -71,6 +71,10 @@ class Log:
         self.first = self.shown = self.size = 0
         self.ended = False
 
+    def begin_at(self, number: int) -> None:
+        """Let the first frame here have this number: those before it are in the store only."""
+        self.first = self.shown = number
+
     @property
     def length(self) -> int:
         """The number of the next frame to be added."""

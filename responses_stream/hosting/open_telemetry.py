@@ -12,25 +12,35 @@ up, nothing is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 from opentelemetry import baggage, context, metrics, propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
 
 from responses_stream._version import __version__
 from responses_stream.hosting.http import HttpRequest
 from responses_stream.hosting.logs import safe
 from responses_stream.hosting.outcomes import Outcome, RunEnd
-from responses_stream.hosting.telemetry import RequestEnd, RequestTelemetry, RunBegin, RunTelemetry
+from responses_stream.hosting.store_telemetry import StoreTelemetry, StoreUse
+from responses_stream.hosting.telemetry import (
+    RequestEnd,
+    RequestTelemetry,
+    RunBegin,
+    RunTelemetry,
+)
 
 _NAME: Final = "responses_stream"
 _OPERATION: Final = "invoke_agent"
 
 _DURATIONS: Final = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_APPENDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _FIRST_TOKENS: Final = (
     *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
 )  # fmt: skip
@@ -71,6 +81,22 @@ class OpenTelemetry:
             active=meter.create_up_down_counter("responses.runs.active", "{run}", "Runs that have not ended"),
             events=meter.create_counter("responses.run.events", "{event}", "Events of runs that have ended"),
             bytes=meter.create_counter("responses.run.bytes", "By", "Bytes of the events of runs that have ended"),
+            appends=meter.create_histogram(
+                "responses.store.append.duration",
+                "s",
+                "How long the store takes for some events of a response",
+                explicit_bucket_boundaries_advisory=_APPENDS,
+            ),
+            taken_over=meter.create_counter(
+                "responses.taken_over", "{response}", "Responses of servers that have died, seen to by this one"
+            ),
+        )
+        self._stores = _Stores()
+        meter.create_observable_gauge(
+            "responses.store.lag", [self._stores.lag], "{event}", "Events that were said and are not stored yet"
+        )
+        meter.create_observable_gauge(
+            "responses.lease.age", [self._stores.lease_age], "s", "Since the last renewal of the lease that succeeded"
         )
 
     def trace_id(self) -> str:
@@ -98,6 +124,60 @@ class OpenTelemetry:
         )
         return _Request(given_id, span, parent, self._tracer, self._meters)
 
+    def store_begins(self, use: StoreUse) -> StoreTelemetry:
+        store = _Store(self._meters, self._stores, use)
+        self._stores.add(store)
+        return store
+
+
+@attrs.define(eq=False)
+class _Store:
+    _meters: _Meters
+    _among: _Stores
+    use: StoreUse
+    process: int = attrs.field(factory=os.getpid)
+
+    def appended(self, seconds: float, error: str | None) -> None:
+        self._meters.appends.record(seconds, {} if error is None else {"error.type": error})
+
+    def taken_over(self, outcome: str) -> None:
+        self._meters.taken_over.add(1, {"responses.outcome": outcome})
+
+    def ends(self) -> None:
+        self._among.remove(self)
+
+
+class _Stores:
+    """Those that are in use; asked by the thread that exports metrics. All servers of a process are one series."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # One whose server was never closed must not be reported for ever.
+        self._used: weakref.WeakSet[_Store] = weakref.WeakSet()
+
+    def add(self, store: _Store) -> None:
+        with self._lock:
+            self._used.add(store)
+
+    def remove(self, store: _Store) -> None:
+        with self._lock:
+            self._used.discard(store)
+
+    def lag(self, _options: CallbackOptions) -> Iterator[Observation]:
+        used = self._ours()
+        if used:
+            yield Observation(sum(use.lag() for use in used))
+
+    def lease_age(self, _options: CallbackOptions) -> Iterator[Observation]:
+        ages = [age for use in self._ours() if (age := use.lease_age()) is not None]
+        if ages:
+            yield Observation(max(ages))
+
+    def _ours(self) -> Sequence[StoreUse]:
+        with self._lock:
+            # A fork has copied those of its parent.
+            return [store.use for store in self._used if store.process == os.getpid()]
+
 
 @attrs.frozen
 class _Meters:
@@ -107,6 +187,8 @@ class _Meters:
     active: metrics.UpDownCounter
     events: metrics.Counter
     bytes: metrics.Counter
+    appends: metrics.Histogram
+    taken_over: metrics.Counter
 
 
 @attrs.define(eq=False)

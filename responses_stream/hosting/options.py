@@ -191,9 +191,13 @@ class ResponsesServerOptions:
         on_failure: whether a failed response keeps the items that were done: ``keep`` or ``drop`` (decision 10).
 
     Attributes of the store:
-        store: where responses are kept: ``memory:``, ``sqlite:///relative/path`` or ``sqlite:////absolute/path``.
+        store: where responses are kept: ``memory:``, ``sqlite:///relative/path`` or ``sqlite:////absolute/path``,
+            ``redis://host:6379/0`` or ``postgresql://user@host/database``.
         default_fetch_history_count: how many items of history a handler is given, the newest; -1 is all (H14.3,
             decision 25).
+        resilient_background: whether a background response whose server dies, or shuts down in the midst of it, is made
+            again by the handler of another; otherwise it fails (section 18).
+        recovery_attempts: how many times a response is made again, before it fails.
         lease_seconds: after how many seconds without a sign of its server a response counts as orphaned, and fails.
         event_retention_seconds: how many seconds the memory store keeps events after their end (decision 27).
         response_retention_seconds: how many seconds the memory store keeps responses (decision 27).
@@ -266,6 +270,8 @@ class ResponsesServerOptions:
     default_fetch_history_count: int = attrs.field(
         default=100, validator=_history_count, metadata={"env": "DEFAULT_FETCH_HISTORY_ITEM_COUNT"}
     )
+    resilient_background: bool = attrs.field(default=False, validator=_flag)
+    recovery_attempts: int = attrs.field(default=5, validator=_at_least_one)
     lease_seconds: float = attrs.field(default=15.0, validator=_seconds)
     event_retention_seconds: float = attrs.field(default=600.0, validator=_seconds)
     response_retention_seconds: float = attrs.field(default=86_400.0, validator=_seconds)

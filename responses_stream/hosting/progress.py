@@ -56,8 +56,9 @@ class Progress:
         if isinstance(event, LifecycleEvent):
             self.said = event.response
             self._ended = event.type in lifecycle.TERMINAL
-            if not self._ended and event.response.output:
-                # A stream that goes on from stored items tells them here (H17.20).
+            if not self._ended:
+                # A stream that goes on from stored items tells them here (H17.20), and one that another server has
+                # taken up says what stays of it (H18.35).
                 self._items = dict(enumerate(event.response.output))
                 self._done = dict.fromkeys(self._items, event.sequence_number)
         elif isinstance(event, ResponseOutputItemDoneEvent):

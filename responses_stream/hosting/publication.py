@@ -49,6 +49,8 @@ class Publication(ABC):
         unsaved_end: that end, as its readers have seen it; None where they have seen none.
         lost: whether it is not ours any more: it was deleted, or another process has ended it.
         deleted: whether it is not there at all any more.
+        left: whether it was left in progress, for a server to take up.
+        cut: whether that is because this one ends, so that those who read it here have to go as well.
         whole: whether the log has its terminal event, as it was stored.
         home: where tasks can be started.
         saved: set when nothing more is handed to the store; None where events are shown at once.
@@ -68,11 +70,33 @@ class Publication(ABC):
     unsaved_end: End | None = attrs.field(init=False, default=None)
     lost: bool = attrs.field(init=False, default=False)
     deleted: bool = attrs.field(init=False, default=False)
+    left: bool = attrs.field(init=False, default=False)
+    cut: bool = attrs.field(init=False, default=False)
     whole: bool = attrs.field(init=False, default=False)
     home: Home = attrs.field(init=False)
     saved: anyio.Event | None = attrs.field(init=False, default=None)
     trouble: Exception | None = attrs.field(init=False, default=None)
     _last: ResponseObject | None = attrs.field(init=False, default=None)
+
+    def take_up(self) -> None:
+        """Go on with a response that the store has already."""
+        assert self.record is not None
+        self.record.created = True
+        self.begun.set()
+        if self.record.with_events:
+            self.saved = anyio.Event()
+            self.home.start(self._save)
+
+    async def leave_behind(self) -> None:
+        """Say no more, and let somebody else go on: what was said is kept, and there is no end."""
+        self.left = self.lost = True
+        self.cut = self.home.shutdown.is_set()
+        self.log.end()
+        if self.saved is not None:
+            with anyio.CancelScope(shield=True):
+                await self.saved.wait()
+        self.log.drop_hidden()
+        self.over()
 
     @abstractmethod
     def stop(self, cause: Cause, grace: float) -> None:

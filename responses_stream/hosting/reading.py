@@ -92,7 +92,9 @@ class Reader:
             log.wake()
 
     def _at_the_end(self) -> None:
-        if self.run is not None and self.run.lost and not self.run.whole:
+        if self.run is not None and self.run.cut:
+            self.ended = True
+        elif self.run is not None and self.run.lost and not self.run.whole:
             if self.run.deleted:  # what the store may have by that id now is another response
                 raise NotStored(self.key)
             self.run = None  # somebody else has ended it, and the store knows how
@@ -170,7 +172,8 @@ class EventBody(ByteStream):
 
     @property
     def _broken(self) -> bool:
-        return self._run is not None and self._run.broken
+        run = self._run
+        return run is not None and (run.broken or run.cut)
 
     def _over(self) -> bool:
         return self._closed or self._reader.ended

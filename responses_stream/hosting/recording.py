@@ -6,6 +6,7 @@ before any reader sees it (design section 6).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -14,6 +15,7 @@ import anyio
 import attrs
 
 from responses_stream.hosting.owner import Home
+from responses_stream.hosting.store_telemetry import StoreTelemetry, tell
 from responses_stream.protocol.codec import encode
 from responses_stream.protocol.conversions import StoredItem
 from responses_stream.protocol.response import ResponseObject
@@ -35,6 +37,9 @@ class Record:
         background, stream: what the request said.
         previous_response_id, conversation_id: what it continues.
         inputs: returns its own inputs as they are stored; asked for when the response is created.
+        recovery: the request, where the response is to be made again if this server dies.
+        telemetry: who is told how long the store takes; None where nobody is.
+        created: whether the store has the response.
     """
 
     store: ResponseStore
@@ -46,6 +51,8 @@ class Record:
     previous_response_id: str | None
     conversation_id: str | None
     inputs: Callable[[], Awaitable[Sequence[Item]]]
+    recovery: bytes | None = None
+    telemetry: StoreTelemetry | None = None
     created: bool = attrs.field(init=False, default=False)
 
     async def create(self, response: ResponseObject, data: bytes, frames: Sequence[bytes]) -> None:
@@ -66,7 +73,9 @@ class Record:
             previous_response_id=self.previous_response_id,
             conversation_id=self.conversation_id,
             input_items=await self.inputs(),
+            recovery=self.recovery,
         )
+        self.recovery = None  # nobody asks for it again
         await self.store.create(new, frames if self.with_events else ())
         self.created = True
 
@@ -78,7 +87,24 @@ class Record:
             TimeoutError: the store has taken too long.
             Exception: whatever the store has trouble with.
         """
-        await self.store.append(self.key, self.owner, first, frames if self.with_events else (), ending)
+        if not self.with_events:
+            frames = ()
+        telemetry = self.telemetry
+        if telemetry is None:
+            await self.store.append(self.key, self.owner, first, frames, ending)
+            return
+        began = time.monotonic()
+        error: str | None = None
+        try:
+            await self.store.append(self.key, self.owner, first, frames, ending)
+        except anyio.get_cancelled_exc_class():
+            error = "TimeoutError"  # nothing else cancels a write, see `in_time`
+            raise
+        except BaseException as trouble:
+            error = type(trouble).__name__
+            raise
+        finally:
+            tell(telemetry.appended, time.monotonic() - began, error)
 
 
 @contextmanager

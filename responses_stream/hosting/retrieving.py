@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from responses_stream.hosting.attendance import all_frames
 from responses_stream.hosting.endings import as_cancelled
 from responses_stream.hosting.errors import bad_parameter, check_may_wait, not_found
 from responses_stream.hosting.host import Host
@@ -12,6 +11,7 @@ from responses_stream.hosting.http import HttpReply
 from responses_stream.hosting.progress import progress_of
 from responses_stream.hosting.queries import flag, integer, query_of
 from responses_stream.hosting.reading import Reader
+from responses_stream.hosting.recovery import all_frames
 from responses_stream.hosting.routing import Call
 from responses_stream.hosting.run import Run
 from responses_stream.protocol.codec import decode_as, encode, from_json

@@ -25,8 +25,9 @@ from responses_stream.hosting.errors import CONNECTION_OVER, CONNECTION_OVER_MES
 from responses_stream.hosting.handlers import Say, Stopped
 from responses_stream.hosting.owner import Home, cancelled_from_outside
 from responses_stream.hosting.publication import Publication
+from responses_stream.hosting.recovery import ExitForRecovery
 from responses_stream.protocol.base import Event, UnknownEvent
-from responses_stream.protocol.events import LifecycleEvent, ResponseErrorEvent
+from responses_stream.protocol.events import LifecycleEvent, ResponseCreatedEvent, ResponseErrorEvent
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.protocol.response import ResponseObject
 
@@ -61,6 +62,11 @@ class Deliverer(Protocol):
         """What the log calls it."""
         ...
 
+    @property
+    def cancelled_at_once(self) -> bool:
+        """Whether it is cancelled as soon as a client does not want it any more: it has no use for a grace."""
+        ...
+
     async def deliver(
         self,
         request: CreateResponse,
@@ -83,6 +89,7 @@ class Run(Publication):
         signal: how the handler is told to stop.
         first: the response as the handler created it, where a client is answered with that; None where it did not.
         readers: how many clients wait for a foreground run; with the last one it goes.
+        resumed: whether another run has begun the response, and the store has its events.
         fault: what the handler raised, if it did.
         broken: whether the engine has failed to end its log.
     """
@@ -94,6 +101,7 @@ class Run(Publication):
     )
     first: ResponseObject | None = attrs.field(init=False, default=None)
     readers: int = attrs.field(init=False, default=1)
+    resumed: bool = attrs.field(default=False)
     broken: bool = attrs.field(init=False, default=False)
     fault: BaseException | None = attrs.field(init=False, default=None)
     _scope: anyio.CancelScope = attrs.field(init=False, factory=anyio.CancelScope)
@@ -136,6 +144,8 @@ class Run(Publication):
         """Tell the handler to stop; after *grace* seconds it is cancelled. Once the run has ended, nothing happens."""
         if self.ended.is_set() or self.transcript.finished:
             return
+        if cause.by_client and self.handler.cancelled_at_once:
+            grace = 0
         self.signal.set(cause)
         self._scope.deadline = min(self._scope.deadline, anyio.current_time() + grace)
 
@@ -147,6 +157,8 @@ class Run(Publication):
         """Run the handler to its end. Never raises but when it is cancelled from outside."""
         self.home = home
         error: BaseException | None = None
+        if self.resumed:
+            self.take_up()
         try:
             with self._scope:
                 await self.handler.deliver(self.context.request, self.context, self.signal, self._say, home.threads)
@@ -189,6 +201,10 @@ class Run(Publication):
             if transcript.finished:
                 self._dropped += 1
                 return None
+            if self.resumed:
+                if isinstance(event, ResponseCreatedEvent):
+                    return None  # its clients know (H18.34)
+                self.resumed = False
             if transcript.number == 0 and isinstance(event, ResponseErrorEvent):
                 self._told = event
                 raise Stopped
@@ -241,6 +257,10 @@ class Run(Publication):
 
     async def _end_for(self, error: BaseException | None) -> None:
         cause = self.signal.cause
+        if self._is_left(error):
+            _log.info("%s is left in progress, to be made again", self.context.response_id)
+            await self.leave_behind()
+            return
         if error is not None:
             self._blame(error)
         if self.transcript.finished:
@@ -264,6 +284,13 @@ class Run(Publication):
         else:
             self._blame(None)
             await self._fail(SERVER_ERROR, SERVER_ERROR_MESSAGE, internal_error("upstream"))
+
+    def _is_left(self, error: BaseException | None) -> bool:
+        """Tell whether somebody else is to go on (H18.3, H18.47)."""
+        if not self.context.is_resilient or self.transcript.finished or self.record is None or not self.record.created:
+            return False
+        cause = self.signal.cause
+        return cause is Cause.SHUTTING_DOWN or (cause is None and isinstance(error, ExitForRecovery))
 
     async def _fail(self, code: str, message: str, refused: HttpError) -> None:
         """End with a failure; where nothing was created, as the mode wants it (decision 12)."""

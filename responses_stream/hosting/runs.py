@@ -87,6 +87,11 @@ class Runs:
         """Return the runs that have ended, and whose end the store has yet to be told."""
         return [(key, run) for key, run in self._live.items() if run.unsaved]
 
+    def lag(self) -> int:
+        """Return how many events were said that the store has yet to take. May be asked from any thread."""
+        live = tuple(self._live.values())
+        return sum(run.log.length - run.log.shown for run in live if run.saved is not None)
+
     def stop(self, grace: float) -> list[Run]:
         """Take no further runs, tell those that there are to stop, and return them (decision 28)."""
         self.draining = True

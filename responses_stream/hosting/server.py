@@ -5,6 +5,7 @@ It knows no socket. `handle` takes a request as plain data and returns a reply a
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import platform
@@ -38,11 +39,13 @@ from responses_stream.hosting.options import ResponsesServerOptions
 from responses_stream.hosting.owner import RunOwner
 from responses_stream.hosting.reading import EventBody
 from responses_stream.hosting.recording import STORE_SECONDS
+from responses_stream.hosting.recovering import recover
 from responses_stream.hosting.requests import read_body
 from responses_stream.hosting.retrieving import retrieve
 from responses_stream.hosting.routing import ID, Call, Endpoint, Router
 from responses_stream.hosting.run import Deliverer
 from responses_stream.hosting.runs import Runs
+from responses_stream.hosting.store_telemetry import StoreUse, TellsOfStore, tell
 from responses_stream.hosting.storing import MEMORY, open_store
 from responses_stream.hosting.telemetry import Telemetry, found_telemetry
 from responses_stream.hosting.transports import find_transport
@@ -263,6 +266,8 @@ class ResponsesServer:
             host.attendance.end(home)
             home.shutdown = anyio.Event()
         self._made = None
+        if host.attendance.telemetry is not None:
+            tell(host.attendance.telemetry.ends)
         with anyio.move_on_after(STORE_SECONDS):
             try:
                 await host.store.release(host.owner)
@@ -456,6 +461,12 @@ class ResponsesServer:
                 clock=self._clock,
                 make_response_id=self._make,
             )
+            if isinstance(self._telemetry, TellsOfStore):
+                attendance = self._made.attendance
+                use = StoreUse(lag=runs.lag, lease_age=attendance.lease_age)
+                attendance.telemetry = tell(self._telemetry.store_begins, use)
+            if options.resilient_background:
+                self._made.attendance.recover = functools.partial(recover, self._made)
         return self._made
 
     def _to(self, operation: str, endpoint: Callable[[Host, Call], Awaitable[HttpReply]]) -> Endpoint:

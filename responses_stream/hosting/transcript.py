@@ -32,6 +32,7 @@ from responses_stream.protocol.events import (
     ResponseReasoningTextDoneEvent,
     ResponseTextDeltaEvent,
 )
+from responses_stream.protocol.parts import Number
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.sse import encode_event
 
@@ -69,6 +70,7 @@ class Transcript:
     told_at: int | None = attrs.field(init=False, default=None)
     finished: bool = attrs.field(init=False, default=False)
     spoke_at: float | None = attrs.field(init=False, default=None)
+    _created_at: Number | None = attrs.field(init=False, default=None)
     _last: Event | UnknownEvent | None = attrs.field(init=False, default=None)
     _guard: OrderGuard = attrs.field(init=False)
     _written: tuple[ResponseObject, bytes] | None = attrs.field(init=False, default=None)
@@ -76,6 +78,13 @@ class Transcript:
 
     def __attrs_post_init__(self) -> None:
         self._guard = OrderGuard(self.stamp.response_id)
+
+    def resume(self, number: int, progress: Progress) -> None:
+        """Go on from what another server has said: *number* is that of the next event (H18.33)."""
+        self.number, self.progress = number, progress
+        if progress.said is not None:
+            self._created_at = progress.said.created_at or None  # a handler that begins anew does not know it (R043)
+        self._guard.resume()
 
     @property
     def said(self) -> ResponseObject | None:
@@ -197,7 +206,10 @@ class Transcript:
         if ends and len(said.output) > self.progress.added:
             raise OutOfOrder(f"{event.type} with output", "response", (f"{event.type} with what was added",), "H3.17")
         done = self.progress.done() if ends and not said.output and said.status != "cancelled" else None
-        return self.stamp.response(said, done)
+        whole = self.stamp.response(said, done)
+        if self._created_at is None:
+            return whole
+        return msgspec.structs.replace(whole, created_at=self._created_at)
 
 
 def _measured(event: Event | UnknownEvent) -> bytes:

@@ -13,7 +13,7 @@ loses its responses to whoever attends next, and what it says after that is refu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 import attrs
 
@@ -63,6 +63,8 @@ class NewResponse:
         previous_response_id: the response of the same partition that it continues (H11.2).
         conversation_id: the conversation that it belongs to (H11.3).
         input_items: its own inputs, oldest first, history not among them.
+        recovery: what another server needs to make the response again if its own dies; None where it is not to be made
+            again. Kept while the response is live.
     """
 
     key: Key
@@ -74,6 +76,20 @@ class NewResponse:
     previous_response_id: str | None = None
     conversation_id: str | None = None
     input_items: Sequence[Item] = ()
+    recovery: bytes | None = None
+
+
+@attrs.frozen
+class Recovery:
+    """What is kept of a live response so that it can be made again.
+
+    Attributes:
+        request: as it was created; None where it is not to be made again.
+        notes: what was noted last; None where nothing was.
+    """
+
+    request: bytes | None = None
+    notes: bytes | None = None
 
 
 @attrs.frozen
@@ -169,7 +185,8 @@ class Notices:
     Attributes:
         cancelled: its live responses that somebody asked to cancel; each is told once.
         orphans: live responses of owners whose lease is over. They belong to the caller from now on, who has to end
-            them; it is told of each once.
+            them; it is told of each once. After trouble in which a notice may have been lost, all live responses of
+            the caller may be among them; it passes over those that it is making.
     """
 
     cancelled: Sequence[Key] = ()
@@ -246,6 +263,23 @@ class ResponseStore(Protocol):
         Raises:
             NotStored: the response is not there (any more).
             Fenced: it belongs to another owner, it has ended, or *first* is not the number that comes next.
+        """
+        ...
+
+    async def note(self, key: Key, owner: str, notes: bytes) -> None:
+        """Keep *notes* of a live response, in place of those before; for whoever makes it again.
+
+        Raises:
+            NotStored: the response is not there (any more).
+            Fenced: it belongs to another owner, or it has ended.
+        """
+        ...
+
+    async def recovery(self, key: Key) -> Recovery:
+        """Return what is kept of a live response so that it can be made again; nothing of one that has ended.
+
+        Raises:
+            NotStored: it is not there.
         """
         ...
 
@@ -366,4 +400,18 @@ class ResponseStore(Protocol):
 
     async def aclose(self) -> None:
         """Let go of files, connections and threads. Twice is once."""
+        ...
+
+
+@runtime_checkable
+class Migrates(Protocol):
+    """A store whose tables have a version."""
+
+    async def migrate(self) -> tuple[int, int]:
+        """Bring the tables up to date; return the versions before and after. 0 is none at all.
+
+        Raises:
+            StoreError: a newer version of this package has written them.
+            Exception: whatever the engine has trouble with.
+        """
         ...

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import anyio
+import attrs
 
-from responses_stream.stores.base import Claim, Fenced, Key, ResponseStore
+from responses_stream.stores.base import Claim, Fenced, Key, NotStored, Recovery, ResponseStore
 from responses_stream.stores.conforming import (
     LEASE,
     SECONDS,
@@ -155,6 +156,31 @@ class OwnerConformance(Conforming):
         notices = await store.attend("you", LEASE, 0)
         assert (list(notices.cancelled), list(notices.orphans)) == ([], [KEY])
         assert not told(await store.attend("you", LEASE, 0))
+
+    @conforms
+    async def test_what_is_needed_for_a_recovery_is_kept_while_a_response_is_live(self, store: ResponseStore) -> None:
+        await store.attend("me", LEASE, 0)
+        await store.create(new("plain"))
+        assert await store.recovery(Key("p", "plain")) == Recovery()
+        await store.create(attrs.evolve(new("r"), recovery=b"the \x00 request"))
+        assert await store.recovery(KEY) == Recovery(b"the \x00 request")
+        await store.note(KEY, "me", b"1")
+        await store.note(KEY, "me", b"2 \xff")
+        await store.note(Key("p", "plain"), "me", b"")
+        assert await store.recovery(KEY) == Recovery(b"the \x00 request", b"2 \xff")
+        assert await store.recovery(Key("p", "plain")) == Recovery(None, b"")
+        await refused(Fenced, store.note(KEY, "you", b"3"))
+        await store.release("me")
+        await store.attend("you", LEASE, 0)
+        await refused(Fenced, store.note(KEY, "me", b"3"))
+        await store.note(KEY, "you", b"4")
+        assert await store.recovery(KEY) == Recovery(b"the \x00 request", b"4")
+        await store.append(KEY, "you", 0, [], ending())
+        assert await store.recovery(KEY) == Recovery()
+        await refused(Fenced, store.note(KEY, "you", b"5"))
+        for foreign in (Key("q", "r"), Key("p", "none")):
+            await refused(NotStored, store.recovery(foreign))
+            await refused(NotStored, store.note(foreign, "you", b"6"))
 
     @conforms_when_time_passes
     async def test_a_lease_that_is_renewed_goes_on(self, store: ResponseStore) -> None:

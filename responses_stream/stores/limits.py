@@ -25,6 +25,13 @@ def seconds_or_more(_: object, attribute: attrs.Attribute[Any], value: object) -
         raise InvalidValue(attribute.name, f"has to be 0 or more seconds, got {value}")
 
 
+def positive_seconds(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    """Raise unless *value* is a number of seconds that is more than 0."""
+    seconds_or_more(_, attribute, value)
+    if value == 0:
+        raise InvalidValue(attribute.name, "has to be more than 0 seconds")
+
+
 def synchronous_mode(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     """Raise unless *value* is a mode of SQLite that loses nothing with its process."""
     if value not in ("NORMAL", "FULL"):

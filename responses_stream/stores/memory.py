@@ -31,8 +31,10 @@ from responses_stream.stores.base import (
     NewResponse,
     Notices,
     NotStored,
+    Recovery,
     StoredResponse,
 )
+from responses_stream.stores.examination import Finding, Findings
 from responses_stream.stores.limits import at_least_one, seconds_or_more
 from responses_stream.stores.memory_rows import Bell, Held, Owner, Row, newest_first_of
 from responses_stream.stores.paging import newest_of_each, page_of
@@ -100,7 +102,9 @@ class MemoryStore:
             parent=parent,
             conversation=conversation,
             conversation_id=new.conversation_id,
+            recovery=Recovery(new.recovery),
         )
+        row.size += len(new.recovery or b"")
         self._rows[key] = owner.live[key] = row
         if parent is not None:
             parent.continuations += 1
@@ -134,6 +138,22 @@ class MemoryStore:
         if self._size > self.max_bytes:
             self._make_room()
         row.wake()
+
+    async def note(self, key: Key, owner: str, notes: bytes) -> None:
+        """See `ResponseStore.note`."""
+        row = self._row(key)
+        if row.ended:
+            raise Fenced(key, "it has ended")
+        if row.owner.name != owner:
+            raise Fenced(key, f"it belongs to {row.owner.name!r}, not to {owner!r}")
+        grown = len(notes) - len(row.recovery.notes or b"")
+        row.recovery = Recovery(row.recovery.request, notes)
+        row.size += grown
+        self._size += grown
+
+    async def recovery(self, key: Key) -> Recovery:
+        """See `ResponseStore.recovery`."""
+        return self._row(key).recovery
 
     async def get(self, key: Key) -> StoredResponse:
         """See `ResponseStore.get`."""
@@ -264,6 +284,16 @@ class MemoryStore:
             for other in self._owners.values():
                 other.notice.ring()
 
+    async def examine(self) -> Sequence[Finding]:
+        """See `Examined.examine`."""
+        findings = Findings()
+        findings.warn(
+            "persistence",
+            "responses are kept in the memory of one process, and go with it",
+            "name a store in a file or an engine, unless nobody asks for them later",
+        )
+        return findings.found
+
     async def aclose(self) -> None:
         """See `ResponseStore.aclose`. There is nothing to let go of."""
 
@@ -304,6 +334,8 @@ class MemoryStore:
 
     def _end(self, row: Row, ending: Ending) -> None:
         grown = len(ending.response) - len(row.response)
+        grown -= len(row.recovery.request or b"") + len(row.recovery.notes or b"")
+        row.recovery = Recovery()
         row.response, row.status, row.outputs = ending.response, ending.status, tuple(ending.output_items)
         row.size += grown
         self._size += grown

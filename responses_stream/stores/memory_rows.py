@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import anyio
 import attrs
 
-from responses_stream.stores.base import Item, Key, StoredResponse
+from responses_stream.stores.base import Item, Key, Recovery, StoredResponse
 
 
 @attrs.define(eq=False)
@@ -57,6 +57,7 @@ class Row:
     deleted: bool = False
     continuations: int = 0
     change: Bell | None = None
+    recovery: Recovery = attrs.field(factory=Recovery)
 
     def wake(self) -> None:
         if self.change is not None:

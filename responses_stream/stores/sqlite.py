@@ -32,12 +32,15 @@ from responses_stream.stores.base import (
     Key,
     NewResponse,
     Notices,
+    Recovery,
     StoredResponse,
     StoreError,
 )
+from responses_stream.stores.examination import Finding, Findings
 from responses_stream.stores.limits import seconds_or_more, synchronous_mode
 from responses_stream.stores.processes import this_process
 from responses_stream.stores.sqlite_commits import Commits
+from responses_stream.stores.sqlite_examination import examine
 from responses_stream.stores.sqlite_schema import connect
 from responses_stream.stores.sqlite_watch import Waiter, Watch, due
 
@@ -120,6 +123,14 @@ class SqliteStore:
         now = self.clock()
         await self._write(lambda connection: writes.append(connection, key, owner, first, frames, ending, now))
         self._watch.wake(key)
+
+    async def note(self, key: Key, owner: str, notes: bytes) -> None:
+        """See `ResponseStore.note`."""
+        await self._write(lambda connection: writes.note(connection, key, owner, notes))
+
+    async def recovery(self, key: Key) -> Recovery:
+        """See `ResponseStore.recovery`."""
+        return await self._read(lambda connection: reads.recovery(connection, key))
 
     async def get(self, key: Key) -> StoredResponse:
         """See `ResponseStore.get`."""
@@ -218,6 +229,12 @@ class SqliteStore:
                 await self._write(lambda _: None)
             if not self._closed:
                 await anyio.to_thread.run_sync(self._close, limiter=self._limits().writing)
+
+    async def examine(self) -> Sequence[Finding]:
+        """See `Examined.examine`."""
+        findings = Findings()
+        await anyio.to_thread.run_sync(examine, self.path, findings)
+        return findings.found
 
     def _who(self, owner: str) -> writes.Who:
         return writes.Who(owner, this_process(), self.clock())

@@ -6,9 +6,9 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from responses_stream.stores.base import EventPage, Item, ItemPage, Key, NotStored, StoredResponse
+from responses_stream.stores.base import EventPage, Item, ItemPage, Key, NotStored, Recovery, StoredResponse
+from responses_stream.stores.joining import frames_of
 from responses_stream.stores.paging import newest_of_each, page_of
-from responses_stream.stores.sqlite_writes import split
 
 _PAGE_BYTES: Final = 256 * 1024
 
@@ -44,6 +44,12 @@ def get(connection: sqlite3.Connection, key: Key) -> StoredResponse:
     )
 
 
+def recovery(connection: sqlite3.Connection, key: Key) -> Recovery:
+    row = _row(connection, key)
+    found = connection.execute("SELECT request, notes FROM recoveries WHERE row = ?", (row,)).fetchone()
+    return Recovery() if found is None else Recovery(*found)
+
+
 def events(connection: sqlite3.Connection, key: Key, after: int) -> EventPage:
     found = connection.execute(
         "SELECT row, ended_at, last_number, log_dropped FROM responses WHERE partition = ? AND id = ? AND deleted = 0",
@@ -63,7 +69,7 @@ def events(connection: sqlite3.Connection, key: Key, after: int) -> EventPage:
         )
         size = 0
         for start, count, joined in stored:
-            frames += ([joined] if count == 1 else split(joined))[max(0, first - start) :]
+            frames += frames_of(count, joined)[max(0, first - start) :]
             size += len(joined)
             if size >= _PAGE_BYTES:
                 break

@@ -13,7 +13,7 @@ from typing import Final
 
 from responses_stream.stores.base import StoreError
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _TABLES: Final = (
     # cancelling: 0 is not asked for, 1 is asked for, 2 is told to the owner. parent is the row that this continues,
@@ -49,6 +49,11 @@ _TABLES: Final = (
         name TEXT PRIMARY KEY, expires REAL NOT NULL, machine TEXT NOT NULL, pid INTEGER NOT NULL,
         started TEXT NOT NULL) WITHOUT ROWID""",
 )
+_MIGRATIONS: Final = (
+    _TABLES,
+    ("CREATE TABLE recoveries (row INTEGER PRIMARY KEY, request BLOB, notes BLOB)",),
+)
+"""What makes each version of the one before, from nothing on."""
 
 
 def connect(path: Path, busy_timeout: float, synchronous: str) -> sqlite3.Connection:
@@ -107,8 +112,9 @@ def _make_tables(connection: sqlite3.Connection, path: Path) -> None:
                 "update responses-stream, or use another file"
             )
         if version < VERSION:
-            for statement in _TABLES:
-                connection.execute(statement)
+            for migration in _MIGRATIONS[version:]:
+                for statement in migration:
+                    connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")

@@ -24,12 +24,8 @@ from responses_stream.stores.base import (
     Notices,
     NotStored,
 )
+from responses_stream.stores.joining import chunks
 from responses_stream.stores.processes import Process, is_dead
-
-_MOST_ROW_BYTES: Final = 256 * 1024
-"""How many bytes of frames stand in one row at most, unless one frame alone is larger."""
-
-_FRAME_END: Final = b"\n\n"
 
 _SWEPT_AT_ONCE: Final = 50
 """How many responses are dropped in one transaction, so that nobody waits long for the next."""
@@ -72,6 +68,8 @@ def create(connection: sqlite3.Connection, new: NewResponse, frames: Sequence[by
     ).lastrowid
     assert row is not None
     connection.execute("INSERT INTO snapshots VALUES (?, ?)", (row, new.response))
+    if new.recovery is not None:
+        connection.execute("INSERT INTO recoveries VALUES (?, ?, NULL)", (row, new.recovery))
     _insert_events(connection, row, 0, frames)
     _insert_items(connection, row, 0, key.partition, new.input_items)
 
@@ -109,7 +107,26 @@ def append(
         (last_number, ending.status, now, len(ending.output_items), row),
     )
     connection.execute("UPDATE snapshots SET response = ? WHERE row = ?", (ending.response, row))
+    connection.execute("DELETE FROM recoveries WHERE row = ?", (row,))
     _insert_items(connection, row, inputs, key.partition, ending.output_items)
+
+
+def note(connection: sqlite3.Connection, key: Key, owner: str, notes: bytes) -> None:
+    found = connection.execute(
+        "SELECT row, owner, ended_at FROM responses WHERE partition = ? AND id = ? AND deleted = 0",
+        (key.partition, key.response_id),
+    ).fetchone()
+    if found is None:
+        raise NotStored(key)
+    row, stored_owner, ended_at = found
+    if ended_at is not None:
+        raise Fenced(key, "it has ended")
+    if stored_owner != owner:
+        raise Fenced(key, f"it belongs to {stored_owner!r}, not to {owner!r}")
+    connection.execute(
+        "INSERT INTO recoveries VALUES (?, NULL, ?) ON CONFLICT (row) DO UPDATE SET notes = excluded.notes",
+        (row, notes),
+    )
 
 
 def cancel(connection: sqlite3.Connection, key: Key) -> str | None:
@@ -176,6 +193,8 @@ def attend(connection: sqlite3.Connection, lease: float | None, who: Who) -> Not
             "INSERT OR REPLACE INTO owners VALUES (?, ?, ?, ?, ?)",
             (who.owner, who.now + lease, who.process.machine, who.process.pid, who.process.started),
         )
+    elif not _is_alive(connection, who.owner, who.now):
+        return Notices()  # who has no lease any more must not take what nobody would take from him
     cancelled = _keys(
         connection.execute(
             "SELECT partition, id FROM responses WHERE owner = ? AND cancelling = 1 AND deleted = 0 ORDER BY row",
@@ -273,35 +292,9 @@ def _is_alive(connection: sqlite3.Connection, owner: str, now: float) -> bool:
 
 
 def _insert_events(connection: sqlite3.Connection, row: int, first: int, frames: Sequence[bytes]) -> None:
-    for chunk in _chunks(frames):
+    for chunk in chunks(frames):
         connection.execute("INSERT INTO events VALUES (?, ?, ?, ?)", (row, first, len(chunk), b"".join(chunk)))
         first += len(chunk)
-
-
-def _chunks(frames: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Cut *frames* into runs that each fit into a row and can be told apart again in it."""
-    if len(frames) > 1 and any(frame.find(_FRAME_END) + len(_FRAME_END) != len(frame) for frame in frames):
-        # Not one frame each, or not frames at all: each has a row of its own, which is not cut when it is read.
-        yield from ([frame] for frame in frames)
-        return
-    if frames and sum(map(len, frames)) <= _MOST_ROW_BYTES:
-        yield frames
-        return
-    chunk: list[bytes] = []
-    size = 0
-    for frame in frames:
-        if chunk and size + len(frame) > _MOST_ROW_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(frame)
-        size += len(frame)
-    if chunk:
-        yield chunk
-
-
-def split(joined: bytes) -> list[bytes]:
-    """Return the frames of a row; each ends with the first empty line in it."""
-    return [frame + _FRAME_END for frame in joined.split(_FRAME_END)[:-1]]
 
 
 def _insert_items(
@@ -317,6 +310,7 @@ def _drop(connection: sqlite3.Connection, row: int, key: Key) -> None:
     """Remove all of a response but its items and its place in the chains."""
     connection.execute("DELETE FROM events WHERE row = ?", (row,))
     connection.execute("DELETE FROM snapshots WHERE row = ?", (row,))
+    connection.execute("DELETE FROM recoveries WHERE row = ?", (row,))
     connection.execute("DELETE FROM claims WHERE partition = ? AND response_id = ?", (key.partition, key.response_id))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bursts, deltas, growing, idle, imports, transports, validating
+from tests.benchmarks import bursts, deltas, growing, idle, imports, relaying, shared_stores, transports, validating
 
 
 def main() -> int:
     broken = 0
-    for module in (deltas, imports, validating, bursts, growing, idle, transports):
+    for module in (deltas, imports, validating, relaying, bursts, growing, idle, shared_stores, transports):
         for promise in module.promises():
             print(promise, flush=True)
             broken += not promise.kept

@@ -381,6 +381,6 @@ RESPONSE_CALLS: Final[dict[str, tuple[Callable[[], ResponseEventStream], dict[st
     "emit_incomplete": (running, {"reason": "content_filter", "usage": USAGE}),
     "emit_error": (running, {"code": "server_error", "message": "Broken.", "param": "input"}),
     "add_output_item": (running, {"item": {"type": "acme:verdict", "score": 3}}),
-    "output_item": (running, {"item": {"type": "acme:verdict", "score": 3}}),
+    "output_item": (running, {"item": {"type": "acme:verdict", "score": 3}, "item_id": "item_1"}),
 }
 """What the calls of the stream itself take, where they take anything."""

@@ -555,8 +555,9 @@ def test_a_given_item_that_cannot_be_sent_is_refused(item: Any, where: str) -> N
     stream = running()
     with pytest.raises((InvalidType, InvalidValue), match=where):
         stream.add_output_item(item)
-    with pytest.raises((InvalidType, InvalidValue), match=where):
-        stream.output_item(item)
+    if "use add_output_item" not in where:
+        with pytest.raises((InvalidType, InvalidValue), match=where):
+            stream.output_item(item)
     assert stream.emit_completed().sequence_number == 2
 
 

@@ -149,6 +149,7 @@ BREAKS: Final[dict[str, list[Break]]] = {
     "R083": [_inside_a_done_item],
     "R088": [_open_item("emit_incomplete")],
     "R089": [_stored(status="in_progress")],
+    "R090": [lambda: running().output_item({"type": "message", "content": [{"type": "acme:x"}]})],
     "R092": [_twice(part(*TEXT), "emit_added")],
     "R093": [_on(part(*TEXT), "emit_delta", "x"), _on(part("message", "add_refusal_content"), "emit_delta", "x")],
     "R094": [_on(part(*TEXT, "emit_added", "emit_text_done"), "emit_delta", "x")],
@@ -175,6 +176,7 @@ BREAKS: Final[dict[str, list[Break]]] = {
         lambda: _open_part("reasoning", "add_summary_part"),
     ],
     "R128": [_on(part(*SUMMARY, "emit_added"), "emit_text_done", "x")],
+    "R131": [lambda: running().output_item({"type": "reasoning", "summary": [{"type": "acme:x"}]})],
     "R132": [_on(part("reasoning", "add_text_content"), "emit_delta", "x")],
     "R140": [
         _on(item("function_call", "emit_arguments_done"), "emit_arguments_delta", "x"),

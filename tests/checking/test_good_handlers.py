@@ -227,3 +227,14 @@ def test_what_is_no_handler_is_refused() -> None:
         check_handler(ResponsesServer())
     with pytest.raises(InvalidType, match="requests: expected bodies of requests"):
         check_handler(echo, requests=["x"])  # type: ignore[list-item]
+
+
+def test_a_handler_that_refuses_by_an_error_alone_is_good() -> None:
+    """H3.10: nothing is created, and nothing follows."""
+
+    async def choosy(_request: CreateResponse, context: ResponseContext) -> AsyncIterator[ResponseStreamEvent]:
+        stream = context.stream()
+        yield stream.emit_error("model_not_found", "There is no such model.")
+
+    report = check_handler(choosy, inputs=["text"])
+    assert report.ok, str(report)

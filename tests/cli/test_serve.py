@@ -223,6 +223,7 @@ def test_every_option_has_a_flag() -> None:
         "open_responses_reasoning": "yes",
         "store": "memory:",
         "websocket": "no",
+        "resilient_background": "yes",
         "access_log": "yes",
     }
     given = {setting.flag: flags.get(setting.name, "7") for setting in settings()}

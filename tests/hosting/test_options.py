@@ -39,7 +39,7 @@ FLAGS = [name for name, kind in TYPES.items() if kind is bool]
         ({"on_failure": "panic"}, InvalidValue),
         ({"store": 3}, InvalidType),
         ({"transport": 3}, InvalidType),
-        ({"store": "redis://x"}, InvalidValue),
+        ({"store": "mysql://x"}, InvalidValue),
         ({"host": None}, InvalidType),
         ({"host": " "}, InvalidValue),
         ({"port": -1}, InvalidValue),

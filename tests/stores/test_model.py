@@ -26,6 +26,8 @@ from responses_stream.stores.base import (
     StoreError,
 )
 
+from .shared_stores import SHARED
+
 T = TypeVar("T")
 OWNERS = ("a", "b")
 PARTITIONS = ("", "p")
@@ -270,6 +272,13 @@ async def compare(model: Model, store: ResponseStore, limit: int) -> None:
         assert list(await store.items(partition, every)) == [kept.get(id) for id in every]
 
 
+async def play(store: ResponseStore, asked: list[tuple[Any, ...]], limit: int) -> None:
+    model = Model()
+    for operation in asked:
+        await step(model, store, operation)
+    await compare(model, store, limit)
+
+
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @given(asked=st.lists(operations, max_size=40), limit=limits)
 @settings(deadline=None, derandomize=True, database=None, max_examples=75, suppress_health_check=[HealthCheck.too_slow])
@@ -277,10 +286,31 @@ def test_a_store_does_what_the_model_does(kind: str, asked: list[tuple[Any, ...]
     async def run() -> None:
         with tempfile.TemporaryDirectory() as place:
             store: ResponseStore = MemoryStore() if kind == "memory" else SqliteStore(Path(place) / "r.sqlite3")
-            model = Model()
-            for operation in asked:
-                await step(model, store, operation)
-            await compare(model, store, limit)
+            await play(store, asked, limit)
             await store.aclose()
+
+    anyio.run(run)
+
+
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+@given(asked=st.lists(operations, max_size=40), limit=limits)
+@settings(deadline=None, derandomize=True, database=None, max_examples=8, suppress_health_check=[HealthCheck.too_slow])
+def test_a_shared_store_does_what_the_model_does(kind: str, asked: list[tuple[Any, ...]], limit: int) -> None:
+    async def run() -> None:
+        async with SHARED[kind]() as [store]:
+            await play(store, asked, limit)
+
+    anyio.run(run)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["redis", "postgres"])
+@given(asked=st.lists(operations, max_size=60), limit=limits)
+@settings(deadline=None, derandomize=True, database=None, max_examples=100, suppress_health_check=list(HealthCheck))
+def test_a_shared_store_does_what_the_model_does_for_long(kind: str, asked: list[tuple[Any, ...]], limit: int) -> None:
+    async def run() -> None:
+        async with SHARED[kind]() as [store]:
+            await play(store, asked, limit)
 
     anyio.run(run)

@@ -115,12 +115,12 @@ async def test_what_was_written_is_there_when_the_file_is_opened_again(path: Pat
 @pytest.mark.anyio
 async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     store = SqliteStore(path)
-    with pytest.raises(StoreError, match="has version 2, this package knows up to 1; update responses-stream"):
+    with pytest.raises(StoreError, match="has version 3, this package knows up to 2; update responses-stream"):
         await store.get(KEY)
-    with pytest.raises(StoreError, match="has version 2"):
+    with pytest.raises(StoreError, match="has version 3"):
         await store.create(new("r"))
     await store.aclose()
 

@@ -84,6 +84,7 @@ from responses_stream.protocol import (
     ResponseWebSearchCallCompletedEvent,
     ResponseWebSearchCallInProgressEvent,
     ResponseWebSearchCallSearchingEvent,
+    StructuredOutputs,
 )
 
 
@@ -362,6 +363,8 @@ def conveniences(stream: ResponseEventStream) -> None:
     assert_type(stream.output_item_shell_call_output("call_1", []), Events)
     assert_type(stream.output_item_apply_patch_call("call_1", {"type": "delete_file", "path": "a"}), Events)
     assert_type(stream.output_item({"type": "acme:thing"}), Events)
+    assert_type(stream.output_item(StructuredOutputs(id="so_1", output=1), item_id="so_2"), Events)
+    stream.output_item("Hello")  # type: ignore[arg-type]
 
 
 def from_chunks(stream: ResponseEventStream, now: list[str], later: AsyncIterator[str]) -> None:

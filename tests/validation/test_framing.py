@@ -131,7 +131,14 @@ def _all_places() -> dict[str, list[tuple[Any, ...]]]:
     return places
 
 
-@pytest.mark.parametrize(("name", "places"), _all_places().items(), ids=list(_all_places()))
+@pytest.mark.parametrize(
+    ("name", "places"),
+    # The first has most of them; the others have what is left.
+    [
+        pytest.param(name, places, id=name, marks=[pytest.mark.slow] if at else [])
+        for at, (name, places) in enumerate(_all_places().items())
+    ],
+)
 def test_any_value_in_any_place_is_judged(name: str, places: list[tuple[Any, ...]]) -> None:
     events: Any = stream_of(name)
     for *path, last in places:

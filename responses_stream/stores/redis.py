@@ -1,0 +1,496 @@
+"""Responses in Redis, which any number of servers share: `RedisStore`.
+
+What is done is done by scripts in Redis (`redis_scripts`), each one round trip. Followers and owners are woken by
+publications (`news`). It needs the extra ``redis``, Redis 6.2 or newer or Valkey, and an asyncio event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, Final
+
+import anyio
+import attrs
+from redis import exceptions
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
+
+from responses_stream.errors import InvalidValue
+from responses_stream.stores.base import (
+    FIRST_LEASE,
+    AlreadyStored,
+    Claim,
+    Ending,
+    EventPage,
+    InFlight,
+    Item,
+    ItemPage,
+    Key,
+    NewResponse,
+    Notices,
+    NotStored,
+    Recovery,
+    StoredResponse,
+    StoreError,
+)
+from responses_stream.stores.examination import Finding, Findings
+from responses_stream.stores.joining import chunks, frames_of
+from responses_stream.stores.limits import at_least_one, positive_seconds, seconds_or_more
+from responses_stream.stores.lost import was_appended, was_created
+from responses_stream.stores.news import EVERYBODY, LOOK, QUIET, News, topic_of
+from responses_stream.stores.processes import Process, is_dead, this_process
+from responses_stream.stores.redis_examination import examine
+from responses_stream.stores.redis_scripts import SCRIPTS
+from responses_stream.stores.refusals import refusal
+from responses_stream.stores.secrets import shown, without_password
+from responses_stream.stores.whole import settled
+
+_PAGE_BYTES: Final = 256 * 1024
+_FIRST_PAUSE: Final = 0.05
+_LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
+_MARK: Final = b"="
+"""Stands in front of what may be empty, where nothing at all means that there is none."""
+
+
+def _prefix(value: str) -> str:
+    if not value or "{" in value or "}" in value:
+        raise InvalidValue("prefix", f"is {value!r}; it takes a name without braces")
+    return value
+
+
+@attrs.define(eq=False)
+class RedisStore:
+    """A `ResponseStore` in Redis, for any number of servers.
+
+    Nothing is opened before the first use. What a method has written is as durable as Redis is configured to be.
+
+    Attributes:
+        url: the database, such as ``redis://host:6379/0``; ``rediss://`` and ``unix://`` as redis-py has them.
+        prefix: what all keys begin with.
+        event_retention: how many seconds after its end the log of a response is kept.
+        response_retention: how many seconds after its end a response and its items are kept.
+        connections: how many connections there are at most; one more listens.
+        patience: how many seconds an operation waits for a free connection, and then for an answer, before it fails;
+            where Redis is not there, it tries again for as long.
+        clock: tells the time in seconds; None takes that of Redis, the same for all servers.
+
+    Raises:
+        InvalidType: an option is of the wrong type.
+        InvalidValue: an option is out of range.
+    """
+
+    url: str = attrs.field(repr=shown)
+    prefix: str = attrs.field(default="responses_stream", converter=_prefix, kw_only=True)
+    event_retention: float = attrs.field(default=86_400.0, validator=seconds_or_more, kw_only=True)
+    response_retention: float = attrs.field(default=30 * 86_400.0, validator=seconds_or_more, kw_only=True)
+    connections: int = attrs.field(default=50, validator=at_least_one, kw_only=True)
+    patience: float = attrs.field(default=10.0, validator=positive_seconds, kw_only=True)
+    clock: Callable[[], float] | None = attrs.field(default=None, kw_only=True)
+    _news: News = attrs.field(init=False, repr=False)
+    _redis: Redis | None = attrs.field(default=None, init=False, repr=False)
+    _scripts: dict[str, AsyncScript] = attrs.field(factory=dict, init=False, repr=False)
+    _closed: bool = attrs.field(default=False, init=False, repr=False)
+    _unsure: set[str] = attrs.field(factory=set, init=False, repr=False)
+    _doubtful: set[tuple[str, str, str, str]] = attrs.field(factory=set, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._news = News("Redis", self._told, (RedisError, OSError))
+
+    async def create(self, new: NewResponse, frames: Sequence[bytes] = ()) -> None:
+        """See `ResponseStore.create`."""
+        rows = _rows_of(0, frames)
+        made, was_lost = await self._sure(
+            "create",
+            _bytes(new.key.partition),
+            _bytes(new.key.response_id),
+            _bytes(new.owner),
+            new.status,
+            int(new.background),
+            int(new.stream),
+            _marked(new.previous_response_id),
+            b"" if new.conversation_id is None else _MARK + _bytes(new.conversation_id),
+            new.response,
+            len(frames) - 1,
+            self._now,
+            FIRST_LEASE,
+            _process(),
+            self.response_retention,
+            b"" if new.recovery is None else _MARK + new.recovery,
+            len(rows) // 3,
+            len(new.input_items),
+            *rows,
+            *_flat(new.input_items),
+            unsure=new.owner,
+        )
+        if not made and not (was_lost and await was_created(self, new, frames)):
+            raise AlreadyStored(new.key)
+
+    async def append(
+        self, key: Key, owner: str, first: int, frames: Sequence[bytes], ending: Ending | None = None
+    ) -> None:
+        """See `ResponseStore.append`."""
+        rows = _rows_of(first, frames)
+        topic = topic_of(key)
+        refused, was_lost = await self._sure(
+            "append",
+            *_key(key),
+            _bytes(owner),
+            first,
+            len(frames),
+            int(ending is not None),
+            "" if ending is None else ending.status,
+            b"" if ending is None else ending.response,
+            self._now,
+            self.event_retention,
+            self.response_retention,
+            topic,
+            len(rows) // 3,
+            *rows,
+            *_flat(() if ending is None else ending.output_items),
+        )
+        if refused and not (was_lost and await was_appended(self, key, owner, first, frames, ending)):
+            _check(key, owner, refused, first)
+        self._news.wake(topic)
+
+    async def note(self, key: Key, owner: str, notes: bytes) -> None:
+        """See `ResponseStore.note`."""
+        _check(key, owner, await self._write("note", *_key(key), _bytes(owner), notes, *self._asked))
+
+    async def recovery(self, key: Key) -> Recovery:
+        """See `ResponseStore.recovery`."""
+        found = await self._run("recovery", *_key(key), *self._asked)
+        if not found:
+            raise NotStored(key)
+        return Recovery(*found)
+
+    async def get(self, key: Key) -> StoredResponse:
+        """See `ResponseStore.get`."""
+        return _stored(key, await self._run("get", *_key(key), *self._asked))
+
+    async def events(self, key: Key, after: int = -1) -> EventPage:
+        """See `ResponseStore.events`."""
+        first = max(after, -1) + 1
+        retention = (*self._asked, self.event_retention)
+        found = await self._run("events", *_key(key), *retention, first, _PAGE_BYTES)
+        if not found:
+            raise NotStored(key)
+        has_ended, last, is_kept, entries = found
+        frames: list[bytes] = []
+        for entry, joined in zip(entries[::2], entries[1::2], strict=True):
+            begin, count = map(int, entry.split(b"-"))
+            frames += frames_of(count, joined)[max(0, first - begin + 1) :]
+        kept = is_kept == b"1"
+        return EventPage(first, frames, has_ended == b"1" and (not kept or first + len(frames) > int(last)), kept)
+
+    async def changed(self, key: Key, after: int, seconds: float) -> None:
+        """See `ResponseStore.changed`."""
+        until = anyio.current_time() + seconds
+        await self._listen()
+        with self._news.waiting(topic_of(key)) as told:
+            while not await self._run("is_news", *_key(key), *self._asked, after):
+                if not await self._news.wait(told, until):
+                    return
+
+    async def cancel(self, key: Key) -> StoredResponse:
+        """See `ResponseStore.cancel`."""
+        owner = await self._write("cancel", *_key(key), *self._asked)
+        if owner is None:
+            raise NotStored(key)
+        if owner:
+            topic = topic_of(_text(owner))
+            await self._write("tell", topic)
+            self._news.wake(topic)
+        return await self.get(key)
+
+    async def delete(self, key: Key) -> None:
+        """See `ResponseStore.delete`."""
+        topic = topic_of(key)
+        refused, was_lost = await self._sure("delete", *_key(key), *self._asked, topic)
+        if refused and not (was_lost and refused == b"missing"):
+            raise NotStored(key) if refused == b"missing" else InFlight(key)
+        self._news.wake(topic)
+
+    async def input_items(
+        self,
+        key: Key,
+        *,
+        limit: int,
+        descending: bool = True,
+        after: str | None = None,
+        before: str | None = None,
+    ) -> ItemPage:
+        """See `ResponseStore.input_items`."""
+        asked = (limit, int(descending), _marked(after), _marked(before))
+        found = await self._run("input_items", *_key(key), *self._asked, *asked)
+        if found is None:
+            raise NotStored(key)
+        has_more, *flat = found
+        items = _items(flat)
+        return ItemPage(items[::-1] if descending else items, has_more == b"1")
+
+    async def history(
+        self, partition: str, *, previous_response_id: str | None = None, conversation_id: str | None = None, limit: int
+    ) -> Sequence[Item]:
+        """See `ResponseStore.history`."""
+        conversation = b"" if conversation_id is None else _MARK + _bytes(conversation_id)
+        asked = (_marked(previous_response_id), conversation, limit)
+        found = await self._run("history", _bytes(partition), *self._asked, *asked)
+        if found is None:
+            raise NotStored(Key(partition, previous_response_id or ""))
+        return _items(found)[::-1]
+
+    async def items(self, partition: str, ids: Sequence[str]) -> Sequence[Item | None]:
+        """See `ResponseStore.items`."""
+        if not ids:
+            return []
+        wanted = map(_bytes, ids)
+        found = await self._run("items", _bytes(partition), *self._asked, *wanted)
+        return [None if data is None else Item(item_id, data) for item_id, data in zip(ids, found, strict=True)]
+
+    async def claim(self, partition: str, idempotency_key: str, digest: bytes, response_id: str, owner: str) -> Claim:
+        """See `ResponseStore.claim`."""
+        mine = (partition, idempotency_key, response_id, owner)
+        was_doubtful = mine in self._doubtful
+        self._doubtful.discard(mine)
+        values = (self._now, self.response_retention, FIRST_LEASE, _process())
+        try:
+            held, was_lost = await self._sure(
+                "claim",
+                _bytes(partition),
+                _bytes(idempotency_key),
+                _bytes(response_id),
+                digest,
+                _bytes(owner),
+                *values,
+            )
+        except _LOST:
+            self._doubtful.add(mine)  # who asked takes it for free
+            raise
+        if not held or ((was_lost or was_doubtful) and held == [_bytes(response_id), digest]):
+            return Claim(response_id, digest, mine=True)
+        return Claim(_text(held[0]), held[1], mine=False)
+
+    async def unclaim(self, partition: str, idempotency_key: str, response_id: str, owner: str) -> None:
+        """See `ResponseStore.unclaim`."""
+        await self._write("unclaim", *map(_bytes, (partition, idempotency_key, response_id, owner)))
+
+    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+        """See `ResponseStore.attend`."""
+        until = anyio.current_time() + seconds
+        if seconds > 0:
+            await self._listen()
+        for claim in tuple(self._doubtful):
+            await self.unclaim(*claim)
+            self._doubtful.discard(claim)
+        with self._news.waiting(topic_of(owner)) as told:
+            renewed: float | str = lease
+            while True:
+                dead = await self._dead_besides(owner)
+                values = (_bytes(owner), self._now, renewed, self.response_retention, _process(), *dead)
+                [cancelled, orphans], _ = await self._sure("attend", *values, unsure=owner)
+                notices = Notices(_keys(cancelled), _keys(orphans))
+                if owner in self._unsure:
+                    notices = await self._owned(owner)
+                    self._unsure.discard(owner)
+                if notices.cancelled or notices.orphans:
+                    return notices  # at once: what is told here is not told again
+                renewed = ""
+                if not await self._news.wait(told, until, LOOK):
+                    return Notices()
+
+    async def release(self, owner: str) -> None:
+        """See `ResponseStore.release`."""
+        await self._write("release", _bytes(owner))
+        self._news.wake(EVERYBODY)
+
+    async def aclose(self) -> None:
+        """See `ResponseStore.aclose`."""
+        self._closed = True
+        client, self._redis = self._redis, None
+        with anyio.CancelScope(shield=True):
+            await self._news.aclose()
+            if client is not None:
+                await client.aclose()
+
+    async def examine(self) -> Sequence[Finding]:
+        """See `Examined.examine`."""
+        findings = Findings()
+        await examine(self._client(), self.connections + 1, findings)
+        return findings.found
+
+    @property
+    def _name(self) -> str:
+        # In braces: on a cluster all keys of a store have to be on one node.
+        return f"{{{self.prefix}}}"
+
+    @property
+    def _asked(self) -> tuple[str, float]:
+        """The time, and how long what has ended is there."""
+        return self._now, self.response_retention
+
+    @property
+    def _now(self) -> str:
+        return "" if self.clock is None else f"{self.clock():.6f}"
+
+    async def _dead_besides(self, owner: str) -> list[bytes]:
+        """Return the owners whose processes were on this machine and are no more."""
+        told = await self._run("processes")
+        named = zip(told[::2], told[1::2], strict=True)
+        return [name for name, said in named if name != _bytes(owner) and is_dead(Process(*json.loads(said)))]
+
+    async def _owned(self, owner: str) -> Notices:
+        """Return all that is live of an owner, who does not know what he was told last."""
+        found = await self._run("owned", _bytes(owner))
+        live = list(zip(_keys([said for at, said in enumerate(found) if at % 3 < 2]), found[2::3], strict=True))
+        return Notices([key for key, asked in live if asked != b"0"], [key for key, _ in live])
+
+    async def _write(self, script: str, *values: bytes | str | float) -> Any:
+        written, _ = await self._sure(script, *values)
+        return written
+
+    async def _sure(self, script: str, *values: bytes | str | float, unsure: str | None = None) -> tuple[Any, bool]:
+        """Write; return the answer, and whether there was one before it that was lost.
+
+        Where that may have been, *unsure* is an owner who may have been given something that nobody was told of.
+        """
+        return await settled(self._tried(script, *values, unsure=unsure))
+
+    async def _run(self, script: str, *values: bytes | str | float) -> Any:
+        found, _ = await self._tried(script, *values)
+        return found
+
+    async def _tried(self, script: str, *values: bytes | str | float, unsure: str | None = None) -> tuple[Any, bool]:
+        """Run a script, and where the connection fails try again until *patience* is over, with growing pauses."""
+        until, pause, was_lost = anyio.current_time() + self.patience, _FIRST_PAUSE, False
+        while True:
+            try:
+                return await self._once(script, *values), was_lost
+            except AuthenticationError:
+                raise
+            except (*_LOST, ReadOnlyError):
+                was_lost = True
+                if unsure is not None:
+                    self._unsure.add(unsure)
+                if self._closed or anyio.current_time() + pause > until:
+                    raise
+            await asyncio.sleep(pause)
+            pause *= 2
+
+    async def _once(self, script: str, *values: bytes | str | float) -> Any:
+        client = self._client()
+        try:
+            return await self._scripts[script](keys=[self._name], args=values, client=client)
+        except ReadOnlyError:
+            # It was the primary, and another is now, which a new connection may reach.
+            await client.connection_pool.disconnect(inuse_connections=False)
+            raise
+
+    def _client(self) -> Redis:
+        if self._closed:
+            raise StoreError(f"the store {self.prefix} is closed")
+        if self._redis is None:
+            # No retries: we try again ourselves, who know what to make of what is refused the second time.
+            try:
+                pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
+                    self.url,
+                    max_connections=self.connections + 1,
+                    timeout=self.patience,
+                    socket_timeout=self.patience,
+                    socket_connect_timeout=self.patience,
+                    retry=Retry(NoBackoff(), 0),
+                )
+            except ValueError:  # what it says may quote a part of the password
+                raise InvalidValue("url", f"is no URL of Redis: {without_password(self.url)!r}") from None
+            self._redis = Redis.from_pool(pool)
+            self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
+        return self._redis
+
+    async def _told(self) -> AsyncGenerator[str, None]:
+        async with self._client().pubsub() as publications:
+            await publications.subscribe(f"{self._name}:news")
+            while True:
+                told = await publications.get_message(timeout=QUIET)
+                if told is None:
+                    # A connection that was cut on its way stays silent for ever, as one does that has no news.
+                    await publications.ping()
+                    told = await publications.get_message(timeout=self.patience)
+                    if told is None:
+                        raise TimeoutError("it does not answer")
+                if told["type"] == "message":
+                    yield _text(told["data"])
+                elif told["type"] == "subscribe":
+                    yield ""
+
+    async def _listen(self) -> None:
+        self._client()
+        await self._news.begin()
+
+
+def _bytes(value: str) -> bytes:
+    return value.encode("utf-8", "surrogatepass")
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogatepass")
+
+
+def _marked(value: str | None) -> bytes:
+    return b"" if value is None else _MARK + _bytes(value)
+
+
+def _key(key: Key) -> tuple[bytes, bytes]:
+    return _bytes(key.partition), _bytes(key.response_id)
+
+
+def _keys(flat: Sequence[bytes]) -> list[Key]:
+    return [Key(_text(part), _text(name)) for part, name in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _flat(items: Sequence[Item]) -> list[bytes]:
+    return [value for item in items for value in (_bytes(item.id), item.data)]
+
+
+def _items(flat: Sequence[bytes]) -> list[Item]:
+    return [Item(_text(name), data) for name, data in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def _check(key: Key, owner: str, refused: Sequence[bytes], first: int = 0) -> None:
+    """Raise what an answer of Redis stands for."""
+    if refused:
+        why, what = map(_text, refused)
+        raise refusal(key, owner, why, what, first)
+
+
+def _rows_of(first: int, frames: Sequence[bytes]) -> list[bytes | int]:
+    """Return *frames* as entries of a stream: the number of the first frame of each, how many there are, and all."""
+    rows: list[bytes | int] = []
+    for chunk in chunks(frames):
+        rows += [first, len(chunk), b"".join(chunk)]
+        first += len(chunk)
+    return rows
+
+
+def _stored(key: Key, found: Sequence[bytes]) -> StoredResponse:
+    if not found:
+        raise NotStored(key)
+    response, status, owner, background, stream, ended, cancelling, last_number = found
+    return StoredResponse(
+        response=response,
+        status=_text(status),
+        owner=_text(owner),
+        background=background == b"1",
+        stream=stream == b"1",
+        ended=ended == b"1",
+        cancelling=cancelling != b"0",
+        last_number=int(last_number),
+    )
+
+
+def _process() -> str:
+    process = this_process()
+    return json.dumps([process.machine, process.pid, process.started])
