@@ -6,19 +6,13 @@ publications (`news`). It needs the extra ``redis``, Redis 6.2 or newer or Valke
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import anyio
 import attrs
-from redis import exceptions
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import AuthenticationError, ReadOnlyError, RedisError
+from redis.exceptions import RedisError
 
 from responses_stream.errors import InvalidValue
 from responses_stream.stores.base import (
@@ -36,25 +30,32 @@ from responses_stream.stores.base import (
     NotStored,
     Recovery,
     StoredResponse,
-    StoreError,
 )
 from responses_stream.stores.examination import Finding, Findings
-from responses_stream.stores.joining import chunks, frames_of
+from responses_stream.stores.joining import frames_of
 from responses_stream.stores.limits import at_least_one, positive_seconds, seconds_or_more
 from responses_stream.stores.lost import was_appended, was_created
-from responses_stream.stores.news import EVERYBODY, LOOK, QUIET, News, topic_of
-from responses_stream.stores.processes import Process, is_dead, this_process
+from responses_stream.stores.news import EVERYBODY, LOOK, News, topic_of
+from responses_stream.stores.processes import Process, is_dead
+from responses_stream.stores.redis_connections import LOST, Connections
 from responses_stream.stores.redis_examination import examine
-from responses_stream.stores.redis_scripts import SCRIPTS
+from responses_stream.stores.redis_values import (
+    entries_of,
+    from_bytes,
+    items_of,
+    keys_of,
+    marked,
+    names_of,
+    own_process,
+    pairs_of,
+    stored_of,
+    to_bytes,
+)
 from responses_stream.stores.refusals import refusal
-from responses_stream.stores.secrets import shown, without_password
+from responses_stream.stores.secrets import shown
 from responses_stream.stores.whole import settled
 
 _PAGE_BYTES: Final = 256 * 1024
-_FIRST_PAUSE: Final = 0.05
-_LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
-_MARK: Final = b"="
-"""Stands in front of what may be empty, where nothing at all means that there is none."""
 
 
 def _prefix(value: str) -> str:
@@ -92,39 +93,37 @@ class RedisStore:
     patience: float = attrs.field(default=10.0, validator=positive_seconds, kw_only=True)
     clock: Callable[[], float] | None = attrs.field(default=None, kw_only=True)
     _news: News = attrs.field(init=False, repr=False)
-    _redis: Redis | None = attrs.field(default=None, init=False, repr=False)
-    _scripts: dict[str, AsyncScript] = attrs.field(factory=dict, init=False, repr=False)
-    _closed: bool = attrs.field(default=False, init=False, repr=False)
-    _unsure: set[str] = attrs.field(factory=set, init=False, repr=False)
+    _redis: Connections = attrs.field(init=False, repr=False)
     _doubtful: set[tuple[str, str, str, str]] = attrs.field(factory=set, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._news = News("Redis", self._told, (RedisError, OSError))
+        self._redis = Connections(self.url, self.prefix, self.connections, self.patience)
+        self._news = News("Redis", self._redis.told, (RedisError, OSError))
 
     async def create(self, new: NewResponse, frames: Sequence[bytes] = ()) -> None:
         """See `ResponseStore.create`."""
-        rows = _rows_of(0, frames)
+        entries = entries_of(0, frames)
         made, was_lost = await self._sure(
             "create",
-            _bytes(new.key.partition),
-            _bytes(new.key.response_id),
-            _bytes(new.owner),
+            to_bytes(new.key.partition),
+            to_bytes(new.key.response_id),
+            to_bytes(new.owner),
             new.status,
             int(new.background),
             int(new.stream),
-            _marked(new.previous_response_id),
-            b"" if new.conversation_id is None else _MARK + _bytes(new.conversation_id),
+            marked(new.previous_response_id),
+            marked(new.conversation_id),
             new.response,
             len(frames) - 1,
             self._now,
             FIRST_LEASE,
-            _process(),
+            own_process(),
             self.response_retention,
-            b"" if new.recovery is None else _MARK + new.recovery,
-            len(rows) // 3,
+            marked(new.recovery),
+            len(entries) // 3,
             len(new.input_items),
-            *rows,
-            *_flat(new.input_items),
+            *entries,
+            *pairs_of(new.input_items),
             unsure=new.owner,
         )
         if not made and not (was_lost and await was_created(self, new, frames)):
@@ -134,12 +133,12 @@ class RedisStore:
         self, key: Key, owner: str, first: int, frames: Sequence[bytes], ending: Ending | None = None
     ) -> None:
         """See `ResponseStore.append`."""
-        rows = _rows_of(first, frames)
+        entries = entries_of(first, frames)
         topic = topic_of(key)
         refused, was_lost = await self._sure(
             "append",
-            *_key(key),
-            _bytes(owner),
+            *names_of(key),
+            to_bytes(owner),
             first,
             len(frames),
             int(ending is not None),
@@ -149,9 +148,9 @@ class RedisStore:
             self.event_retention,
             self.response_retention,
             topic,
-            len(rows) // 3,
-            *rows,
-            *_flat(() if ending is None else ending.output_items),
+            len(entries) // 3,
+            *entries,
+            *pairs_of(() if ending is None else ending.output_items),
         )
         if refused and not (was_lost and await was_appended(self, key, owner, first, frames, ending)):
             _check(key, owner, refused, first)
@@ -159,24 +158,24 @@ class RedisStore:
 
     async def note(self, key: Key, owner: str, notes: bytes) -> None:
         """See `ResponseStore.note`."""
-        _check(key, owner, await self._write("note", *_key(key), _bytes(owner), notes, *self._asked))
+        _check(key, owner, await self._write("note", *names_of(key), to_bytes(owner), notes, *self._asked))
 
     async def recovery(self, key: Key) -> Recovery:
         """See `ResponseStore.recovery`."""
-        found = await self._run("recovery", *_key(key), *self._asked)
+        found = await self._redis.run("recovery", *names_of(key), *self._asked)
         if not found:
             raise NotStored(key)
         return Recovery(*found)
 
     async def get(self, key: Key) -> StoredResponse:
         """See `ResponseStore.get`."""
-        return _stored(key, await self._run("get", *_key(key), *self._asked))
+        return stored_of(key, await self._redis.run("get", *names_of(key), *self._asked))
 
     async def events(self, key: Key, after: int = -1) -> EventPage:
         """See `ResponseStore.events`."""
         first = max(after, -1) + 1
         retention = (*self._asked, self.event_retention)
-        found = await self._run("events", *_key(key), *retention, first, _PAGE_BYTES)
+        found = await self._redis.run("events", *names_of(key), *retention, first, _PAGE_BYTES)
         if not found:
             raise NotStored(key)
         has_ended, last, is_kept, entries = found
@@ -192,17 +191,17 @@ class RedisStore:
         until = anyio.current_time() + seconds
         await self._listen()
         with self._news.waiting(topic_of(key)) as told:
-            while not await self._run("is_news", *_key(key), *self._asked, after):
+            while not await self._redis.run("is_news", *names_of(key), *self._asked, after):
                 if not await self._news.wait(told, until):
                     return
 
     async def cancel(self, key: Key) -> StoredResponse:
         """See `ResponseStore.cancel`."""
-        owner = await self._write("cancel", *_key(key), *self._asked)
+        owner = await self._write("cancel", *names_of(key), *self._asked)
         if owner is None:
             raise NotStored(key)
         if owner:
-            topic = topic_of(_text(owner))
+            topic = topic_of(from_bytes(owner))
             await self._write("tell", topic)
             self._news.wake(topic)
         return await self.get(key)
@@ -210,7 +209,7 @@ class RedisStore:
     async def delete(self, key: Key) -> None:
         """See `ResponseStore.delete`."""
         topic = topic_of(key)
-        refused, was_lost = await self._sure("delete", *_key(key), *self._asked, topic)
+        refused, was_lost = await self._sure("delete", *names_of(key), *self._asked, topic)
         if refused and not (was_lost and refused == b"missing"):
             raise NotStored(key) if refused == b"missing" else InFlight(key)
         self._news.wake(topic)
@@ -225,31 +224,30 @@ class RedisStore:
         before: str | None = None,
     ) -> ItemPage:
         """See `ResponseStore.input_items`."""
-        asked = (limit, int(descending), _marked(after), _marked(before))
-        found = await self._run("input_items", *_key(key), *self._asked, *asked)
+        asked = (limit, int(descending), marked(after), marked(before))
+        found = await self._redis.run("input_items", *names_of(key), *self._asked, *asked)
         if found is None:
             raise NotStored(key)
         has_more, *flat = found
-        items = _items(flat)
+        items = items_of(flat)
         return ItemPage(items[::-1] if descending else items, has_more == b"1")
 
     async def history(
         self, partition: str, *, previous_response_id: str | None = None, conversation_id: str | None = None, limit: int
     ) -> Sequence[Item]:
         """See `ResponseStore.history`."""
-        conversation = b"" if conversation_id is None else _MARK + _bytes(conversation_id)
-        asked = (_marked(previous_response_id), conversation, limit)
-        found = await self._run("history", _bytes(partition), *self._asked, *asked)
+        asked = (marked(previous_response_id), marked(conversation_id), limit)
+        found = await self._redis.run("history", to_bytes(partition), *self._asked, *asked)
         if found is None:
             raise NotStored(Key(partition, previous_response_id or ""))
-        return _items(found)[::-1]
+        return items_of(found)[::-1]
 
     async def items(self, partition: str, ids: Sequence[str]) -> Sequence[Item | None]:
         """See `ResponseStore.items`."""
         if not ids:
             return []
-        wanted = map(_bytes, ids)
-        found = await self._run("items", _bytes(partition), *self._asked, *wanted)
+        wanted = map(to_bytes, ids)
+        found = await self._redis.run("items", to_bytes(partition), *self._asked, *wanted)
         return [None if data is None else Item(item_id, data) for item_id, data in zip(ids, found, strict=True)]
 
     async def claim(self, partition: str, idempotency_key: str, digest: bytes, response_id: str, owner: str) -> Claim:
@@ -257,27 +255,27 @@ class RedisStore:
         mine = (partition, idempotency_key, response_id, owner)
         was_doubtful = mine in self._doubtful
         self._doubtful.discard(mine)
-        values = (self._now, self.response_retention, FIRST_LEASE, _process())
+        values = (self._now, self.response_retention, FIRST_LEASE, own_process())
         try:
             held, was_lost = await self._sure(
                 "claim",
-                _bytes(partition),
-                _bytes(idempotency_key),
-                _bytes(response_id),
+                to_bytes(partition),
+                to_bytes(idempotency_key),
+                to_bytes(response_id),
                 digest,
-                _bytes(owner),
+                to_bytes(owner),
                 *values,
             )
-        except _LOST:
+        except LOST:
             self._doubtful.add(mine)  # who asked takes it for free
             raise
-        if not held or ((was_lost or was_doubtful) and held == [_bytes(response_id), digest]):
+        if not held or ((was_lost or was_doubtful) and held == [to_bytes(response_id), digest]):
             return Claim(response_id, digest, mine=True)
-        return Claim(_text(held[0]), held[1], mine=False)
+        return Claim(from_bytes(held[0]), held[1], mine=False)
 
     async def unclaim(self, partition: str, idempotency_key: str, response_id: str, owner: str) -> None:
         """See `ResponseStore.unclaim`."""
-        await self._write("unclaim", *map(_bytes, (partition, idempotency_key, response_id, owner)))
+        await self._write("unclaim", *map(to_bytes, (partition, idempotency_key, response_id, owner)))
 
     async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
         """See `ResponseStore.attend`."""
@@ -291,12 +289,12 @@ class RedisStore:
             renewed: float | str = lease
             while True:
                 dead = await self._dead_besides(owner)
-                values = (_bytes(owner), self._now, renewed, self.response_retention, _process(), *dead)
+                values = (to_bytes(owner), self._now, renewed, self.response_retention, own_process(), *dead)
                 [cancelled, orphans], _ = await self._sure("attend", *values, unsure=owner)
-                notices = Notices(_keys(cancelled), _keys(orphans))
-                if owner in self._unsure:
+                notices = Notices(keys_of(cancelled), keys_of(orphans))
+                if owner in self._redis.unsure:
                     notices = await self._owned(owner)
-                    self._unsure.discard(owner)
+                    self._redis.unsure.discard(owner)
                 if notices.cancelled or notices.orphans:
                     return notices  # at once: what is told here is not told again
                 renewed = ""
@@ -305,28 +303,21 @@ class RedisStore:
 
     async def release(self, owner: str) -> None:
         """See `ResponseStore.release`."""
-        await self._write("release", _bytes(owner))
+        await self._write("release", to_bytes(owner))
         self._news.wake(EVERYBODY)
 
     async def aclose(self) -> None:
         """See `ResponseStore.aclose`."""
-        self._closed = True
-        client, self._redis = self._redis, None
+        self._redis.closed = True
         with anyio.CancelScope(shield=True):
             await self._news.aclose()
-            if client is not None:
-                await client.aclose()
+            await self._redis.aclose()
 
     async def examine(self) -> Sequence[Finding]:
         """See `Examined.examine`."""
         findings = Findings()
-        await examine(self._client(), self.connections + 1, findings)
+        await examine(self._redis.client(), self.connections + 1, findings)
         return findings.found
-
-    @property
-    def _name(self) -> str:
-        # In braces: on a cluster all keys of a store have to be on one node.
-        return f"{{{self.prefix}}}"
 
     @property
     def _asked(self) -> tuple[str, float]:
@@ -339,14 +330,14 @@ class RedisStore:
 
     async def _dead_besides(self, owner: str) -> list[bytes]:
         """Return the owners whose processes were on this machine and are no more."""
-        told = await self._run("processes")
+        told = await self._redis.run("processes")
         named = zip(told[::2], told[1::2], strict=True)
-        return [name for name, said in named if name != _bytes(owner) and is_dead(Process(*json.loads(said)))]
+        return [name for name, said in named if name != to_bytes(owner) and is_dead(Process(*json.loads(said)))]
 
     async def _owned(self, owner: str) -> Notices:
         """Return all that is live of an owner, who does not know what he was told last."""
-        found = await self._run("owned", _bytes(owner))
-        live = list(zip(_keys([said for at, said in enumerate(found) if at % 3 < 2]), found[2::3], strict=True))
+        found = await self._redis.run("owned", to_bytes(owner))
+        live = list(zip(keys_of([said for at, said in enumerate(found) if at % 3 < 2]), found[2::3], strict=True))
         return Notices([key for key, asked in live if asked != b"0"], [key for key, _ in live])
 
     async def _write(self, script: str, *values: bytes | str | float) -> Any:
@@ -358,139 +349,15 @@ class RedisStore:
 
         Where that may have been, *unsure* is an owner who may have been given something that nobody was told of.
         """
-        return await settled(self._tried(script, *values, unsure=unsure))
-
-    async def _run(self, script: str, *values: bytes | str | float) -> Any:
-        found, _ = await self._tried(script, *values)
-        return found
-
-    async def _tried(self, script: str, *values: bytes | str | float, unsure: str | None = None) -> tuple[Any, bool]:
-        """Run a script, and where the connection fails try again until *patience* is over, with growing pauses."""
-        until, pause, was_lost = anyio.current_time() + self.patience, _FIRST_PAUSE, False
-        while True:
-            try:
-                return await self._once(script, *values), was_lost
-            except AuthenticationError:
-                raise
-            except (*_LOST, ReadOnlyError):
-                was_lost = True
-                if unsure is not None:
-                    self._unsure.add(unsure)
-                if self._closed or anyio.current_time() + pause > until:
-                    raise
-            await asyncio.sleep(pause)
-            pause *= 2
-
-    async def _once(self, script: str, *values: bytes | str | float) -> Any:
-        client = self._client()
-        try:
-            return await self._scripts[script](keys=[self._name], args=values, client=client)
-        except ReadOnlyError:
-            # It was the primary, and another is now, which a new connection may reach.
-            await client.connection_pool.disconnect(inuse_connections=False)
-            raise
-
-    def _client(self) -> Redis:
-        if self._closed:
-            raise StoreError(f"the store {self.prefix} is closed")
-        if self._redis is None:
-            # No retries: we try again ourselves, who know what to make of what is refused the second time.
-            try:
-                pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-                    self.url,
-                    max_connections=self.connections + 1,
-                    timeout=self.patience,
-                    socket_timeout=self.patience,
-                    socket_connect_timeout=self.patience,
-                    retry=Retry(NoBackoff(), 0),
-                )
-            except ValueError:  # what it says may quote a part of the password
-                raise InvalidValue("url", f"is no URL of Redis: {without_password(self.url)!r}") from None
-            self._redis = Redis.from_pool(pool)
-            self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
-        return self._redis
-
-    async def _told(self) -> AsyncGenerator[str, None]:
-        async with self._client().pubsub() as publications:
-            await publications.subscribe(f"{self._name}:news")
-            while True:
-                told = await publications.get_message(timeout=QUIET)
-                if told is None:
-                    # A connection that was cut on its way stays silent for ever, as one does that has no news.
-                    await publications.ping()
-                    told = await publications.get_message(timeout=self.patience)
-                    if told is None:
-                        raise TimeoutError("it does not answer")
-                if told["type"] == "message":
-                    yield _text(told["data"])
-                elif told["type"] == "subscribe":
-                    yield ""
+        return await settled(self._redis.tried(script, *values, unsure=unsure))
 
     async def _listen(self) -> None:
-        self._client()
+        self._redis.client()
         await self._news.begin()
-
-
-def _bytes(value: str) -> bytes:
-    return value.encode("utf-8", "surrogatepass")
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8", "surrogatepass")
-
-
-def _marked(value: str | None) -> bytes:
-    return b"" if value is None else _MARK + _bytes(value)
-
-
-def _key(key: Key) -> tuple[bytes, bytes]:
-    return _bytes(key.partition), _bytes(key.response_id)
-
-
-def _keys(flat: Sequence[bytes]) -> list[Key]:
-    return [Key(_text(part), _text(name)) for part, name in zip(flat[::2], flat[1::2], strict=True)]
-
-
-def _flat(items: Sequence[Item]) -> list[bytes]:
-    return [value for item in items for value in (_bytes(item.id), item.data)]
-
-
-def _items(flat: Sequence[bytes]) -> list[Item]:
-    return [Item(_text(name), data) for name, data in zip(flat[::2], flat[1::2], strict=True)]
 
 
 def _check(key: Key, owner: str, refused: Sequence[bytes], first: int = 0) -> None:
     """Raise what an answer of Redis stands for."""
     if refused:
-        why, what = map(_text, refused)
+        why, what = map(from_bytes, refused)
         raise refusal(key, owner, why, what, first)
-
-
-def _rows_of(first: int, frames: Sequence[bytes]) -> list[bytes | int]:
-    """Return *frames* as entries of a stream: the number of the first frame of each, how many there are, and all."""
-    rows: list[bytes | int] = []
-    for chunk in chunks(frames):
-        rows += [first, len(chunk), b"".join(chunk)]
-        first += len(chunk)
-    return rows
-
-
-def _stored(key: Key, found: Sequence[bytes]) -> StoredResponse:
-    if not found:
-        raise NotStored(key)
-    response, status, owner, background, stream, ended, cancelling, last_number = found
-    return StoredResponse(
-        response=response,
-        status=_text(status),
-        owner=_text(owner),
-        background=background == b"1",
-        stream=stream == b"1",
-        ended=ended == b"1",
-        cancelling=cancelling != b"0",
-        last_number=int(last_number),
-    )
-
-
-def _process() -> str:
-    process = this_process()
-    return json.dumps([process.machine, process.pid, process.started])

@@ -42,14 +42,12 @@ class Proxy:
             end.transport.abort()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_cut:
-            writer.transport.abort()
-            return
         self._ends.add(writer)
         there, back = await asyncio.open_connection(*self.address)
         self._ends.add(back)
         try:
-            await asyncio.gather(self._pump(reader, back, True), self._pump(there, writer, False))
+            if not self._is_cut:
+                await asyncio.gather(self._pump(reader, back, True), self._pump(there, writer, False))
         finally:
             for end in (writer, back):
                 end.transport.abort()

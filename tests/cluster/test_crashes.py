@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import anyio
+import attrs
 import pytest
 
 from responses_stream import validate_events
@@ -206,8 +208,11 @@ async def test_who_takes_back_what_he_had_lost(nursery: Nursery, tmp_path: Path,
 async def test_who_is_cut_off_in_the_midst_of_a_cancel_holds_up_nobody() -> None:
     """What PostgreSQL has locked for a server that is not heard of any more, nobody else could take over."""
     url = postgres_url()
-    async with proxied(host_of(url)) as proxy, postgres_stores(2, url) as [one, other]:
-        one.url = moved(url, proxy.port)
+    async with (
+        proxied(host_of(url)) as proxy,
+        postgres_stores(1, url) as [other],
+        aclosing(attrs.evolve(other, url=moved(url, proxy.port))) as one,
+    ):
         key = Key("", id_of(1))
         new = NewResponse(key=key, owner="a", response=b"{}", status="in_progress", background=True, stream=True)
         await one.attend("a", 0.001, 0)

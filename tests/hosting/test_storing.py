@@ -54,7 +54,7 @@ def test_redis(url: str) -> None:
     assert isinstance(store, RedisStore)
     assert store.url == url
     assert store.prefix == "responses_stream"
-    store._client()  # redis-py understands it, and connects nowhere yet
+    store._redis.client()  # redis-py understands it, and connects nowhere yet
 
 
 @pytest.mark.parametrize(
@@ -173,6 +173,7 @@ def test_a_client_that_is_not_installed_is_told_by_its_extra(
     for name in tuple(sys.modules):
         if name.partition(".")[0] == missing or name in (
             "responses_stream.stores.redis",
+            "responses_stream.stores.redis_connections",
             "responses_stream.stores.postgres",
             "responses_stream.stores.postgres_connections",
             "responses_stream.stores.postgres_schema",
@@ -229,7 +230,7 @@ def test_a_url_that_redis_cannot_read_is_told_without_its_password() -> None:
     store = open_store("redis://:hu/hush@h:6379")
     assert isinstance(store, RedisStore)
     with pytest.raises(InvalidValue, match="is no URL of Redis") as error:
-        store._client()
+        store._redis.client()
     assert SECRET not in str(error.value)
     assert error.value.__cause__ is None
     assert error.value.__suppress_context__

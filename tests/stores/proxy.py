@@ -86,15 +86,15 @@ class Proxy:
             link.is_silent = link.is_silent or said in link.said
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._is_refusing:
-            writer.transport.abort()
-            return
         try:
             back, forth = await asyncio.open_connection(self.host, self.port)
         except OSError:
             writer.transport.abort()
             return
         link = _Link(writer, forth)
+        if self._is_refusing:
+            link.cut()
+            return
         self._links[link] = None
         pumps = [
             asyncio.create_task(self._pump("requests", link, reader, forth)),

@@ -23,7 +23,7 @@ from redis.asyncio import Redis
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.stores import news as news_module
 from responses_stream.stores import postgres_connections as postgres_module
-from responses_stream.stores import redis as redis_module
+from responses_stream.stores import redis_connections as redis_module
 from responses_stream.stores.base import (
     AlreadyStored,
     Ending,
@@ -84,9 +84,16 @@ class Place:
 
     def hurry(self) -> None:
         """Let the store wait no longer for a server that is not there."""
-        self.store.patience = 0.2
-        if isinstance(self.store, PostgresStore) and self.store._database._pool is not None:
-            self.store._database._pool.timeout = 0.2
+        self.wait(0.2)
+
+    def wait(self, seconds: float) -> None:
+        """Let the store have that much patience from now on."""
+        if isinstance(self.store, RedisStore):
+            self.store._redis.patience = seconds
+        else:
+            self.store._database.patience = seconds
+            if self.store._database._pool is not None:
+                self.store._database._pool.timeout = seconds
 
 
 @asynccontextmanager
@@ -579,7 +586,7 @@ async def test_a_primary_that_is_one_no_more_is_left_for_the_next(own_redis: Pri
         with pytest.raises(redis.ReadOnlyError):
             await here.store.append(KEY, "me", 2, MORE)
         assert await has_events(here.store, 1)  # it can be read
-        here.store.patience = 10
+        here.wait(10)
         appended = asyncio.ensure_future(here.store.append(KEY, "me", 2, MORE))
         await anyio.sleep(0.1)
         assert not appended.done()
