@@ -40,6 +40,9 @@ _log: Final = logging.getLogger("responses_stream")
 
 _RETRY_SECONDS: Final = 1.0
 
+_IN_TIME: Final = 0.75
+"""By which part of the lease it has to be renewed; the rest is for the way to the store."""
+
 
 @attrs.define(eq=False)
 class Attendance:
@@ -68,6 +71,8 @@ class Attendance:
     _left: dict[Key, None] = attrs.field(init=False, factory=dict)
     _scope: anyio.CancelScope | None = attrs.field(init=False, default=None)
     _renewed: float | None = attrs.field(init=False, default=None)
+    _renewed_at: float = attrs.field(init=False, default=0.0)
+    _in_doubt: bool = attrs.field(init=False, default=False)
 
     async def begin(self, home: Home) -> None:
         """Take the lease, and see what is there; after that, go on in the background. Once for each event loop.
@@ -109,9 +114,9 @@ class Attendance:
 
     async def _attend(self, seconds: float) -> Notices:
         # The lease runs from some moment of the call on: from its begin, at the earliest.
-        began = time.monotonic()
+        began, at = time.monotonic(), time.time()
         notices = await self.store.attend(self.owner, self.lease, seconds)
-        self._renewed = began
+        self._renewed, self._renewed_at = began, at
         return notices
 
     async def _go_on(self, notices: Notices, scope: anyio.CancelScope) -> None:
@@ -119,13 +124,25 @@ class Attendance:
             while True:
                 await self._look_after(notices)
                 try:
-                    notices = await self._attend(self.lease / 3)
+                    notices = await self._attend(0 if self._was_late() else self.lease / 3)
                 except Exception:
                     _log.exception("the store cannot be attended; trying again")
                     notices = Notices()
                     await anyio.sleep(min(_RETRY_SECONDS, self.lease / 3))
 
+    def _was_late(self) -> bool:
+        """Tell whether the lease may be over before it is renewed."""
+        age = self.lease_age()
+        # The clock of the day goes on where a whole machine stands still.
+        if age is None or max(age, time.time() - self._renewed_at) <= self.lease * _IN_TIME:
+            return False
+        _log.warning("the lease was not renewed in time; other servers may have taken over what this one makes")
+        self._in_doubt = True
+        return True
+
     async def _look_after(self, notices: Notices) -> None:
+        if self._in_doubt:
+            await self._disown()
         for key in notices.cancelled:
             run = self.runs.get(key)
             if run is not None:
@@ -145,6 +162,22 @@ class Attendance:
             if await self._end(key, STORAGE_ERROR, STORAGE_MESSAGE, run):
                 run.unsaved = False
                 self.runs.remove(key)
+
+    async def _disown(self) -> None:
+        """Stop the runs whose responses were taken over; one that says nothing would never hear of it."""
+        try:
+            for key, run in self.runs.stored():
+                try:
+                    stored = await self.store.get(key)
+                except NotStored as error:
+                    run.disown(error)
+                else:
+                    if stored.ended or stored.owner != self.owner:
+                        run.disown(Fenced(key, "another server has taken it over"))
+        except Exception:
+            _log.exception("the store does not tell whose responses are; trying again")
+            return
+        self._in_doubt = False
 
     def leave(self, key: Key) -> None:
         """Take up a response of ours again that its handler has left to be made once more."""

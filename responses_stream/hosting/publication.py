@@ -179,7 +179,7 @@ class Publication(ABC):
                 if self.trouble is None and self.log.hidden():
                     await self._keep(end.response)
         if self.trouble is not None:
-            self.lose(self.trouble)
+            await self.give_up(self.trouble)
         else:
             self.whole = True
         self.over()
@@ -198,7 +198,7 @@ class Publication(ABC):
     def _ending(self, ended: ResponseObject) -> Ending:
         return ending_of(ended, self.transcript.json(ended))
 
-    def lose(self, trouble: Exception) -> None:
+    async def give_up(self, trouble: Exception) -> None:
         """What comes of a response whose events, or whose end, the store did not take (decision 11)."""
         self.log.drop_hidden()
         if isinstance(trouble, NotStored | Fenced):
@@ -206,6 +206,15 @@ class Publication(ABC):
             _log.info("%s is not ours any more: %s", self.context.response_id, trouble)
             self.lost, self.deleted = True, isinstance(trouble, NotStored)
             self.refused = HttpError(404, "not_found", "The response was deleted.", param="response_id")
+            return
+        if self.context.is_resilient and not self.context.client_cancelled:
+            # It will be made again, here or elsewhere: to say that it failed would contradict what is stored then.
+            _log.error(
+                "the store did not take what %s said; it is left in progress",
+                self.context.response_id,
+                exc_info=trouble,
+            )
+            await self.leave_behind()
             return
         _log.error("the store did not take the end of %s", self.context.response_id, exc_info=trouble)
         self.refused = storage_error()

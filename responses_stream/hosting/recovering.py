@@ -14,7 +14,6 @@ import anyio
 import anyio.lowlevel
 import msgspec
 
-from responses_stream.hosting.cancellation import Cause
 from responses_stream.hosting.exchange import Exchange
 from responses_stream.hosting.host import Host
 from responses_stream.hosting.identity import Identity
@@ -96,8 +95,7 @@ async def _give_up(host: Host, key: Key, old: Run) -> None:
     """
     assert old.record is not None
     old.record.owner = _NOBODY
-    old.trouble = Fenced(key, "another server has begun it again")
-    old.stop(Cause.STORE_FAILED, 0)
+    old.disown(Fenced(key, "another server has begun it again"))
     with anyio.fail_after(_GIVE_UP_SECONDS):
         await old.ended.wait()
         while host.runs.get(key) is old:  # its task is about to let go of it

@@ -30,6 +30,7 @@ from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.events import LifecycleEvent, ResponseCreatedEvent, ResponseErrorEvent
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.protocol.response import ResponseObject
+from responses_stream.stores.base import Fenced, NotStored
 
 _log: Final = logging.getLogger("responses_stream")
 
@@ -149,6 +150,12 @@ class Run(Publication):
         self.signal.set(cause)
         self._scope.deadline = min(self._scope.deadline, anyio.current_time() + grace)
 
+    def disown(self, trouble: Fenced | NotStored) -> None:
+        """Stop, because the response is not ours any more. Where the end is on its way, the store will say so."""
+        if not self.transcript.finished:
+            self.trouble = trouble
+            self.stop(Cause.STORE_FAILED, 0)
+
     def time_out(self, seconds: float) -> None:
         """Let the handler run for no more than *seconds* from now on."""
         self._scope.deadline = anyio.current_time() + seconds
@@ -267,7 +274,7 @@ class Run(Publication):
             return
         if cause is Cause.STORE_FAILED:
             assert self.trouble is not None
-            self.lose(self.trouble)
+            await self.give_up(self.trouble)
         elif cause is not None and cause.by_client:
             await self._cancel()
         elif cause is not None:

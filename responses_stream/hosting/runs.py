@@ -87,6 +87,14 @@ class Runs:
         """Return the runs that have ended, and whose end the store has yet to be told."""
         return [(key, run) for key, run in self._live.items() if run.unsaved]
 
+    def stored(self) -> list[tuple[Key, Run]]:
+        """Return the runs in the making whose response the store has."""
+        return [
+            (key, run)
+            for key, run in self._live.items()
+            if run.record is not None and run.record.created and not run.ended.is_set()
+        ]
+
     def lag(self) -> int:
         """Return how many events were said that the store has yet to take. May be asked from any thread."""
         live = tuple(self._live.values())

@@ -8,49 +8,35 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import platform
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
-import attrs
-import msgspec
 
-from responses_stream._version import __version__
 from responses_stream.builders.events import Events
 from responses_stream.errors import InvalidValue
+from responses_stream.hosting.answering import Answering
 from responses_stream.hosting.attendance import Attendance
-from responses_stream.hosting.compacting import CompactionFunction, CompactionHandler, compact
+from responses_stream.hosting.compacting import CompactionFunction, CompactionHandler
 from responses_stream.hosting.context import ResponseContext
-from responses_stream.hosting.creating import create
-from responses_stream.hosting.errors import HttpError, check_may_wait, internal_error, shutting_down
-from responses_stream.hosting.exchange import CREATE, DELETE, Exchange
 from responses_stream.hosting.handlers import Handler, HandlerFunction
 from responses_stream.hosting.host import Host
 from responses_stream.hosting.http import HttpReply, HttpRequest, Limits, WebSocketSession
 from responses_stream.hosting.identity import Identify, identity_of_headers
 from responses_stream.hosting.listening import Listen
-from responses_stream.hosting.logs import safe
-from responses_stream.hosting.managing import cancel, delete, input_items
 from responses_stream.hosting.options import ResponsesServerOptions
 from responses_stream.hosting.owner import RunOwner
-from responses_stream.hosting.reading import EventBody
 from responses_stream.hosting.recording import STORE_SECONDS
 from responses_stream.hosting.recovering import recover
-from responses_stream.hosting.requests import read_body
-from responses_stream.hosting.retrieving import retrieve
-from responses_stream.hosting.routing import ID, Call, Endpoint, Router
 from responses_stream.hosting.run import Deliverer
 from responses_stream.hosting.runs import Runs
 from responses_stream.hosting.store_telemetry import StoreUse, TellsOfStore, tell
 from responses_stream.hosting.storing import MEMORY, open_store
 from responses_stream.hosting.telemetry import Telemetry, found_telemetry
 from responses_stream.hosting.transports import find_transport
-from responses_stream.hosting.websocket import Session, no_websocket, wants_websocket
-from responses_stream.hosting.websocket_memory import Memory
 from responses_stream.protocol.ids import new_response_id
 from responses_stream.protocol.request import CreateResponse
 from responses_stream.stores.base import ResponseStore
@@ -114,23 +100,7 @@ class ResponsesServer:
         self._left_to_parent: object = None
         self._homes = RunOwner(options.max_sync_handlers)
         self._make = self._make_id or (lambda hint: new_response_id(hint, prefix))
-        bases = [options.prefix] if options.prefix else ["", "/v1"]
-        self._operations: dict[Endpoint, str] = {}
-        routes: dict[str, dict[str, Endpoint]] = {"/readiness": {"GET": self._readiness}}
-        for base in bases:
-            one = f"{base}/responses/{ID}"
-            routes |= {
-                f"{base}/responses": {"POST": self._to(CREATE, create)},
-                f"{base}/responses/compact": {"POST": self._to("compact_response", compact)},
-                one: {"GET": self._to("get_response", retrieve), "DELETE": self._to(DELETE, delete)},
-                f"{one}/cancel": {"POST": self._to("cancel_response", cancel)},
-                f"{one}/input_items": {"GET": self._to("list_input_items", input_items)},
-                f"{base}/models": {"GET": self._models},
-            }
-        self._router = Router(routes)
-        self._websockets = frozenset(f"{base}/responses" for base in bases)
-        own = f"responses-stream/{__version__} (python/{'.'.join(platform.python_version_tuple()[:2])})"
-        self._version = " ".join(filter(None, (own, options.additional_server_version)))
+        self._answering = Answering(options, self._telemetry, self._host)
 
     @property
     def options(self) -> ResponsesServerOptions:
@@ -218,6 +188,7 @@ class ResponsesServer:
         A server that offers no such moment may do without: the first request starts an owner of its own.
 
         Raises:
+            InvalidValue: the options take a store that outlives the process, and there is none (H18.49).
             Exception: what the store has trouble with when it is first asked.
         """
         host = self._host()
@@ -301,10 +272,12 @@ class ResponsesServer:
         Raises:
             UnknownTransport: no installed package has a transport of that name.
             CannotServe: what the transport needs is not installed, or it cannot do what is asked.
-            InvalidValue: what is asked contradicts itself.
+            InvalidValue: what is asked contradicts itself, or the options take a store that outlives the process, and
+                there is none (H18.49).
             OSError: the address cannot be listened on.
         """
         options = self._options
+        self._check_store()
         listen = Listen(
             host=options.host if host is None else host,
             port=options.port if port is None else port,
@@ -324,6 +297,17 @@ class ResponsesServer:
             raise InvalidValue("workers", f"{message}, such as sqlite:///responses.sqlite3")
         find_transport(transport or options.transport)(self, listen)
 
+    def _check_store(self) -> None:
+        """H18.49: what is to survive a server is not kept in its memory.
+
+        Raises:
+            InvalidValue: it would be.
+        """
+        # One that was handed in may be shared with other servers of the process, as tests of a handler do.
+        if self._options.resilient_background and self._given_store is None and self._keeps_in_memory:
+            message = "nobody could make a response again that this process alone knows; give the server another store"
+            raise InvalidValue("resilient_background", f"{message}, such as sqlite:///responses.sqlite3")
+
     @property
     def _keeps_in_memory(self) -> bool:
         if self._given_store is not None:
@@ -339,7 +323,7 @@ class ResponsesServer:
         Raises:
             Exception: only what iterating the body of the request raises.
         """
-        return await self._answer(request)
+        return await self._answering.answer(request)
 
     async def open_websocket(self, request: HttpRequest) -> WebSocketSession | HttpReply:
         """Answer the handshake of a WebSocket (W1): with a session, or with the reply that refuses it.
@@ -347,81 +331,7 @@ class ResponsesServer:
         The session gives the events of one response after the other, and remembers them (W3 to W7). To close it says
         that the client has gone: the response in the making is cancelled (W11).
         """
-        opened: list[Session] = []
-
-        async def handshake(call: Call) -> HttpReply:
-            opened.append(await self._open(call))
-            return HttpReply(101, (), b"")
-
-        # HTTP/2 has another method for it (RFC 8441).
-        reply = await self._answer(attrs.evolve(request, method="GET"), endpoint=handshake)
-        return opened[0] if opened else reply
-
-    async def _open(self, call: Call) -> Session:
-        request, options = call.request, self._options
-        if request.path.rstrip("/") not in self._websockets:
-            raise HttpError(404, "not_found", "There is no WebSocket at this path.")
-        if not options.websocket:
-            raise no_websocket()
-        host = self._host()
-        check_may_wait(request)
-        home = await host.ready()
-        await host.identity(call)
-        if host.runs.draining:
-            raise shutting_down()
-
-        def closed(session: Session) -> None:
-            host.sessions.discard(session)
-            home.lifetimes.remove(session.grow_old)
-
-        memory = Memory(options.max_body_bytes)
-        session = Session(request, self._answer, memory, max_bytes=options.max_body_bytes, on_close=closed)
-        host.sessions.add(session)
-        home.lifetimes.add(session.grow_old, anyio.current_time() + options.websocket_seconds)
-        return session
-
-    async def _answer(
-        self, request: HttpRequest, memory: Memory | None = None, endpoint: Endpoint | None = None
-    ) -> HttpReply:
-        exchange = Exchange.of(request, self._telemetry)
-        with exchange.answering():
-            reply = await self._reply(request, exchange, memory, endpoint)
-        tell = exchange.answered(reply)
-        if tell is not None and isinstance(reply.body, EventBody):
-            reply.body.on_close = tell
-        return reply
-
-    async def _reply(
-        self, request: HttpRequest, exchange: Exchange, memory: Memory | None, endpoint: Endpoint | None
-    ) -> HttpReply:
-        try:
-            response_id = ""
-            if endpoint is None:
-                if wants_websocket(request) and request.path.rstrip("/") in self._websockets:
-                    raise no_websocket()
-                endpoint, response_id = self._router.find(request)
-            exchange.finds(self._operations.get(endpoint, ""), response_id, request, self._telemetry)
-            if request.method == "POST":
-                # Read out here, so that what the transport raises is the transport's again.
-                body = await read_body(request, self._options.max_body_bytes)
-                if body is not request.body:
-                    request = attrs.evolve(request, body=body)
-            try:
-                reply = await endpoint(Call(request, exchange.request_id, exchange, response_id, memory))
-            except HttpError:
-                raise
-            except Exception:
-                _log.exception("the server failed at %s %s", safe(request.method), safe(request.path))
-                raise internal_error() from None
-        except HttpError as error:
-            exchange.error = error.code
-            reply = error.reply(exchange.request_id)
-        headers = (*reply.headers, ("x-platform-server", self._version))
-        if request.method != "HEAD":
-            return HttpReply(reply.status, headers, reply.body)
-        if not isinstance(reply.body, bytes):
-            await reply.body.aclose()
-        return HttpReply(reply.status, headers, b"")
+        return await self._answering.open_websocket(request)
 
     def _host(self) -> Host:
         """Return the inside of the server, made when it is first needed: only then is it known which options count."""
@@ -430,6 +340,7 @@ class ResponsesServer:
             self._left_to_parent = (self._made, self._own_store)
             self._made = self._own_store = None
         if self._made is None:
+            self._check_store()
             options = self._options
             if self._given_store is None and self._own_store is None:
                 self._own_store = open_store(
@@ -468,22 +379,6 @@ class ResponsesServer:
             if options.resilient_background:
                 self._made.attendance.recover = functools.partial(recover, self._made)
         return self._made
-
-    def _to(self, operation: str, endpoint: Callable[[Host, Call], Awaitable[HttpReply]]) -> Endpoint:
-        async def answer(call: Call) -> HttpReply:
-            return await endpoint(self._host(), call)
-
-        self._operations[answer] = operation
-        return answer
-
-    async def _models(self, call: Call) -> HttpReply:
-        default = (self._options.default_model or "").strip()
-        names = dict.fromkeys([*([default] if default else []), *self._options.models])
-        known = [{"id": name, "object": "model", "created": 0, "owned_by": "responses-stream"} for name in names]
-        return self._host().json(call, msgspec.json.encode({"object": "list", "data": known}))
-
-    async def _readiness(self, call: Call) -> HttpReply:
-        return self._host().json(call, b'{"status":"healthy"}')
 
 
 async def _no_handler(_request: CreateResponse, _context: ResponseContext) -> Events:

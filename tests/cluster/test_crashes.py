@@ -155,6 +155,33 @@ async def test_a_server_that_slept_cannot_write(nursery: Nursery, tmp_path: Path
         assert (await b.request("POST", path_of(3, "/cancel"))).json["status"] == "cancelled"
 
 
+async def test_a_server_that_slept_stops_what_is_not_its_own_any_more(
+    nursery: Nursery, tmp_path: Path, engine: str
+) -> None:
+    """Also a handler that says nothing, and would find out only when it does: what it works at is made twice."""
+    async with (
+        servers(nursery, tmp_path, engine, 2, look=0.1, lease=1.0) as (shared, [a, b]),
+        anyio.create_task_group() as tasks,
+    ):
+        wire, foreground = bytearray(), bytearray()
+        shared.journal.touch()
+        tasks.start_soon(lambda: a.create(id_of(1), "step 1", wire, **BS))
+        tasks.start_soon(try_to, lambda: a.create(id_of(2), "step 1", foreground, stream=True))
+        await reached(wire, b"content_part.added")
+        await reached(foreground, b"content_part.added")
+        os.kill(a.pid, signal.SIGSTOP)
+        for number in (1, 2):
+            await has_ended(b, number)
+        os.kill(a.pid, signal.SIGCONT)
+        await reached(wire, DONE)
+        for number in (1, 2):
+            while f"{id_of(number)} was stopped in {a.pid}" not in shared.journal.read_text():
+                await anyio.sleep(0.005)
+        replay, ended = await the_end([a, b], 1)
+        assert replay == wire
+        assert ended["error"]["code"] == "server_restarted"
+
+
 async def test_who_wanted_to_cancel_at_a_server_that_died(nursery: Nursery, tmp_path: Path, engine: str) -> None:
     """Decision 6: it ends as cancelled, whoever ends it, and is not made again."""
     async with (

@@ -7,7 +7,7 @@ behind a proxy. Another server, whose store has no proxy, is asked afterwards.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final, cast
 
 import anyio
@@ -15,17 +15,24 @@ import attrs
 import pytest
 from redis.asyncio import Redis
 
-from responses_stream import CreateResponse, ResponseContext, ResponsesServer, ResponsesServerOptions
+from responses_stream import (
+    CreateResponse,
+    ResponseContext,
+    ResponsesServer,
+    ResponsesServerOptions,
+    validate_events,
+)
 from responses_stream.builders.events import AsyncYield
 from responses_stream.hosting import log as log_module
 from responses_stream.hosting import recording
+from responses_stream.hosting.http import ByteStream
 from responses_stream.stores.base import Key, NewResponse
 from responses_stream.stores.postgres_reads import Reads
 from responses_stream.stores.redis import RedisStore
 from tests.services import private_redis
-from tests.stores.test_trouble import SOON, Place, eventually, is_stored, place
+from tests.stores.test_trouble import SOON, TROUBLE, Place, eventually, is_stored, place
 
-from .asking import Answer, ask
+from .asking import Answer, ask, request_for
 from .staging import Stage, begin, check_not_found, check_stream, id_of
 from .test_storage_failures import check_error_event, check_failed, check_storage_error
 
@@ -179,6 +186,45 @@ async def test_an_engine_that_goes_for_good_fails_the_response(engine: str, mode
             assert told.events[-1]["response"] == stored
         if mode == MODES[3]:
             assert (await replayed(here)).body == told.body
+
+
+@pytest.mark.parametrize("is_ending", [False, True], ids=["in_the_midst", "at_the_end"])
+async def test_what_is_made_again_does_not_fail_for_an_engine_that_goes(engine: str, is_ending: bool) -> None:
+    """Who reads it is told of no end that the store will contradict: the stream breaks off, as when a server dies."""
+    scenes = "created in_progress message wait completed" if is_ending else "created in_progress wait message completed"
+    options = attrs.evolve(OFTEN, resilient_background=True, lease_seconds=0.6)
+    async with place(engine) as here, serving(here, scenes, options) as stage:
+        reply = await stage.server.handle(request_for({"response_id": ID, "background": True, "stream": True}))
+        assert not isinstance(reply.body, bytes)
+        wire = bytearray()
+
+        async def read(body: ByteStream) -> None:
+            async with aclosing(body):
+                async for piece in body:
+                    wire.extend(piece)
+
+        async def breaks_off(body: ByteStream) -> None:
+            with pytest.raises(TROUBLE):
+                await read(body)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(breaks_off, reply.body)
+            await stage.gates["wait"].arrived.wait()
+            await eventually(lambda: has_saved(stage))
+            here.hurry()
+            here.proxy.refuse()
+            stage.gates["wait"].open()
+        here.proxy.accept()
+        async with elsewhere(here) as other:
+            later, ended = await other.replay(ID), (await other.get(ID)).json
+        assert later.body.startswith(wire)
+        assert wire.count(b"event: ") == (8 if is_ending else 2)
+        # What was taken back is what some clients stumble over (docs/recovery.md).
+        found = {violation.rule for violation in validate_events(later.body, retrieved=ended).violations}
+        assert found == ({"R035", "R063"} if is_ending else {"R035"})
+        assert later.types.count("response.created") == 1
+        assert ended["status"] == "completed"
+        assert [context.recovery_attempt for context in stage.contexts] == [0, 1]
 
 
 async def has_events(here: Place, last: int) -> bool:

@@ -594,3 +594,19 @@ async def test_metadata_that_cannot_be_kept_is_refused(told: dict[str, Any], err
 def test_who_leaves_is_not_held_up_by_what_catches_exceptions() -> None:
     assert not issubclass(ExitForRecovery, Exception)
     assert RequestContext.exit_for_recovery.__doc__
+
+
+@pytest.mark.parametrize("url", [None, "memory:"])
+async def test_what_is_to_survive_a_server_is_not_kept_in_its_memory(url: str | None, tmp_path: Path) -> None:
+    """H18.49: it does not start, and says what is missing; a store that comes later is as good."""
+    options = ResponsesServerOptions(store=url, resilient_background=True)
+    server = ResponsesServer(options=options)
+    message = "^resilient_background: .* give the server another store, such as sqlite:///"
+    with pytest.raises(InvalidValue, match=message):
+        async with server.lifespan():
+            pass
+    with pytest.raises(InvalidValue, match=message):
+        server.run("h11", port=0)
+    server.configure(attrs.evolve(options, store=f"sqlite:///{tmp_path / 'r.sqlite3'}"))
+    async with server.lifespan():
+        assert (await ask(server, method="GET", path="/readiness")).status == 200
