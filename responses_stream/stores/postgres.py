@@ -63,7 +63,7 @@ class PostgresStore:
         schema: the schema of PostgreSQL that holds the tables.
         event_retention: how many seconds after its end the log of a response is kept.
         response_retention: how many seconds after its end a response and its items are kept.
-        connections: how many connections the pool has at most; one more listens.
+        connections: how many connections the pool has at most; one more listens, and one keeps the lease.
         patience: how many seconds an operation waits for a free connection, and then for an answer, before it fails;
             where a connection is lost, it tries again for as long.
         clock: tells the time in seconds; None takes that of the database, the same for all servers.
@@ -83,12 +83,15 @@ class PostgresStore:
     _reads: Reads = attrs.field(init=False, repr=False)
     _news: News = attrs.field(init=False, repr=False)
     _database: Connections = attrs.field(init=False, repr=False)
+    _lease: Connections = attrs.field(init=False, repr=False)
     _doubtful: set[tuple[str, str, str, str]] = attrs.field(factory=set, init=False, repr=False)
     _swept_at: float = attrs.field(default=-math.inf, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._reads = Reads(f'"{self.schema}"')
         self._database = Connections(self.url, self.schema, self.connections, self.patience)
+        # Of its own: where all others are busy, the lease must not run out.
+        self._lease = Connections(self.url, self.schema, 1, self.patience, self._database.unsure)
         self._news = News("PostgreSQL", self._database.told, (psycopg.Error, OSError))
 
     async def create(self, new: NewResponse, frames: Sequence[bytes] = ()) -> None:
@@ -274,7 +277,7 @@ class PostgresStore:
             while True:
                 notices = await self._attend(owner, renewed)
                 if owner in self._database.unsure:
-                    notices = await self._database.run(lambda connection: self._reads.owned(connection, owner))
+                    notices = await self._lease.run(lambda connection: self._reads.owned(connection, owner))
                     self._database.unsure.discard(owner)
                 if notices.cancelled or notices.orphans:
                     return notices  # at once: what is told here is told to nobody again
@@ -290,9 +293,10 @@ class PostgresStore:
 
     async def aclose(self) -> None:
         """See `ResponseStore.aclose`."""
-        self._database.closed = True
+        self._database.closed = self._lease.closed = True
         with anyio.CancelScope(shield=True):
             await self._news.aclose()
+            await self._lease.aclose()
             await self._database.aclose()
 
     async def migrate(self) -> tuple[int, int]:
@@ -315,7 +319,7 @@ class PostgresStore:
             findings.ok("reachable", "it answers")
         if connection is not None:
             try:
-                await examine(connection, self.schema, self.connections + 1, findings)
+                await examine(connection, self.schema, self.connections + 2, findings)
             finally:
                 await connection.close()
         return findings.found
@@ -337,7 +341,7 @@ class PostgresStore:
             found = await connection.execute(query, (to_text(owner), now, lease, *_process(me), dead))
             return await found.fetchall()
 
-        found, _ = await settled(self._database.tried(attend, owner))
+        found, _ = await settled(self._lease.tried(attend, owner))
         keys = [(is_orphan, Key(from_text(part), from_text(name))) for is_orphan, part, name in found]
         return Notices(
             cancelled=[key for is_orphan, key in keys if not is_orphan],
@@ -357,7 +361,7 @@ class PostgresStore:
             found = await (await connection.execute(query, values)).fetchone()
             return found is not None and bool(found[0])
 
-        has_more = await self._database.run(sweep)
+        has_more = await self._lease.run(sweep)
         if not has_more:
             self._swept_at = looked_at
         return has_more

@@ -39,7 +39,7 @@ class Connections:
     Attributes:
         url: the database.
         schema: the schema of PostgreSQL that holds the tables.
-        most: how many there are at most; one more listens.
+        most: how many there are at most, besides the one that listens.
         patience: how many seconds to wait for a free one, and then for an answer; where one is lost, to try again.
         unsure: the owners who may have been given something that nobody was told of.
         closed: whether there are none any more.
@@ -49,7 +49,7 @@ class Connections:
     schema: str
     most: int
     patience: float
-    unsure: set[str] = attrs.field(factory=set, init=False)
+    unsure: set[str] = attrs.field(factory=set)
     closed: bool = attrs.field(default=False, init=False)
     _pool: AsyncConnectionPool[AsyncConnection] | None = attrs.field(default=None, init=False)
     _opening: asyncio.Lock | None = attrs.field(default=None, init=False)

@@ -263,7 +263,7 @@ async def test_an_end_whose_answer_is_lost_is_the_end(engine: str, mode: dict[st
             asked = begin(tasks, lambda: stage.post(response_id=ID, **mode))
             await stage.gates["wait"].arrived.wait()
             await eventually(lambda: has_saved(stage))
-            here.proxy.hold("answers")
+            await here.lose_answers()
             stage.gates["wait"].open()
             await eventually(lambda: has_ended(here))
             here.proxy.cut()
@@ -289,7 +289,7 @@ async def test_events_that_nobody_answers_for_are_no_hole(engine: str) -> None:
             asked = begin(tasks, lambda: stage.post(response_id=ID, background=True, stream=True))
             await stage.gates["wait"].arrived.wait()
             await eventually(lambda: has_saved(stage))
-            here.proxy.hold("answers")
+            await here.lose_answers()
             stage.gates["wait"].open()
             await eventually(lambda: has_events(here, 1))
             told = await asked.wait()
@@ -467,7 +467,7 @@ async def test_a_server_that_missed_a_notice_ends_the_orphans_and_not_its_own(
             async def is_taken() -> bool:
                 return (await here.direct.get(orphan)).owner == me
 
-            here.proxy.hold("answers")
+            await here.lose_answers()
             await here.direct.release("gone")
             while not await is_taken():
                 # The answer that is held up may be that of the attendance before.

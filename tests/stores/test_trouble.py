@@ -86,14 +86,20 @@ class Place:
         """Let the store wait no longer for a server that is not there."""
         self.wait(0.2)
 
+    async def lose_answers(self) -> None:
+        """Let nothing come back; what is said arrives, by connections that have been made before."""
+        await asyncio.gather(*(self.store.items("", ["nobody's"]) for _ in range(4)))
+        self.proxy.hold("answers")
+
     def wait(self, seconds: float) -> None:
         """Let the store have that much patience from now on."""
         if isinstance(self.store, RedisStore):
             self.store._redis.patience = seconds
         else:
-            self.store._database.patience = seconds
-            if self.store._database._pool is not None:
-                self.store._database._pool.timeout = seconds
+            for connections in (self.store._database, self.store._lease):
+                connections.patience = seconds
+                if connections._pool is not None:
+                    connections._pool.timeout = seconds
 
 
 @asynccontextmanager
@@ -212,8 +218,7 @@ async def losing_the_answer(here: Place, was_done: Callable[[], Awaitable[bool]]
         here.proxy.cut()
         here.proxy.go_on()
 
-    await is_stored(here.store)  # a connection is there
-    here.proxy.hold("answers")
+    await here.lose_answers()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lose)
         yield
@@ -315,7 +320,7 @@ async def test_a_claim_that_nobody_knows_of_is_freed_or_ours(engine: str) -> Non
         await here.store.attend("me", 60, 0)
         for number, later in enumerate(("resp_2", "resp_1", "resp_1")):
             key = f"k{number}"
-            here.proxy.hold("answers")
+            await here.lose_answers()
             with pytest.raises(TROUBLE):
                 await here.store.claim("alice", key, b"d", "resp_1", "me")
             here.proxy.cut()
@@ -360,7 +365,7 @@ async def test_what_was_created_for_nobody_is_told_later(engine: str) -> None:
     """The server was told that it failed; when the engine is back it hears of what is live in its name."""
     async with place(engine, patience=1) as here:
         await here.store.attend("me", 60, 0)
-        here.proxy.hold("answers")
+        await here.lose_answers()
         with pytest.raises(TROUBLE):
             await here.store.create(new(), FRAMES)
         await eventually(lambda: is_stored(here.direct))
@@ -402,6 +407,33 @@ async def test_who_finds_no_connection_free_waits_no_longer_than_patience(engine
         with anyio.fail_after(SOON):
             seen = await asyncio.gather(*(here.store.get(KEY) for _ in range(5)), return_exceptions=True)
         assert all(isinstance(one, TROUBLE) for one in seen), seen
+
+
+async def test_a_lease_is_kept_where_all_connections_are_busy() -> None:
+    """Writes that hang for longer than the lease must not cost the responses of the server."""
+    async with (
+        SHARED["postgres"](connections=1) as [store],
+        await psycopg.AsyncConnection.connect(postgres_url()) as connection,
+    ):
+        schema = sql.Identifier(store.schema)
+        hanging = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, %s) > 0"
+
+        async def hangs() -> bool:
+            found = await connection.execute(hanging, (f'"{store.schema}"."append_events"',))
+            return await found.fetchone() is not None
+
+        await store.create(new(), FRAMES)
+        await connection.execute(sql.SQL("SELECT 1 FROM {}.responses FOR UPDATE").format(schema))
+        busy = asyncio.ensure_future(store.append(KEY, "me", 2, MORE, END))
+        await eventually(hangs)
+        waiting = asyncio.ensure_future(store.get(KEY))
+        with anyio.fail_after(SOON):
+            await store.attend("me", 60, 0)
+        assert not busy.done()
+        assert not waiting.done()
+        await connection.rollback()
+        await busy
+        assert (await waiting).ended
 
 
 # Who waits for news
