@@ -10,6 +10,7 @@ from responses_stream.stores.conforming import (
     LEASE,
     SECONDS,
     Conforming,
+    at_rest,
     conforms,
     conforms_when_time_passes,
     ending,
@@ -234,7 +235,7 @@ class LogConformance(Conforming):
                         await store.cancel(key)
                     for _ in range(3):
                         tasks.start_soon(store.changed, key, -1, 3600)
-                    await anyio.wait_all_tasks_blocked()
+                    await at_rest()
                     if what == "append":
                         await store.append(key, "me", 0, [frame(0)])
                     elif what == "end":

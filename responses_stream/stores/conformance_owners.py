@@ -10,6 +10,7 @@ from responses_stream.stores.conforming import (
     LEASE,
     SECONDS,
     Conforming,
+    at_rest,
     conforms,
     conforms_when_shared,
     conforms_when_time_passes,
@@ -96,7 +97,7 @@ class OwnerConformance(Conforming):
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(attend)
-                await anyio.wait_all_tasks_blocked()
+                await at_rest()
                 await store.cancel(KEY)
         assert heard == [KEY]
 
@@ -143,7 +144,7 @@ class OwnerConformance(Conforming):
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(attend)
-                await anyio.wait_all_tasks_blocked()
+                await at_rest()
                 await store.release("me")
         assert heard == [KEY]
 
@@ -214,11 +215,11 @@ class OwnerConformance(Conforming):
             for number in range(3):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(other.changed, KEY, number - 1, 3600)
-                    await anyio.wait_all_tasks_blocked()
+                    await at_rest()
                     await one.append(KEY, "me", number, [frame(number)])
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(other.changed, KEY, 2, 3600)
-                await anyio.wait_all_tasks_blocked()
+                await at_rest()
                 await one.append(KEY, "me", 0, [], ending())
 
     @conforms_when_shared
@@ -232,7 +233,7 @@ class OwnerConformance(Conforming):
         with anyio.fail_after(SECONDS):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(attend)
-                await anyio.wait_all_tasks_blocked()
+                await at_rest()
                 await other.cancel(KEY)
         assert heard == [KEY]
 

@@ -24,6 +24,15 @@ E = TypeVar("E", bound=StoreError)
 Self_ = TypeVar("Self_", bound="Conforming")
 
 
+async def at_rest() -> None:
+    """Let what was started come to where it waits.
+
+    Not for longer than a second: a driver that looks at its socket at intervals may never be seen to wait.
+    """
+    with anyio.move_on_after(1):
+        await anyio.wait_all_tasks_blocked()
+
+
 class Conforming:
     """How the suite comes by its stores. A test class of your own says it, by overriding these.
 

@@ -417,7 +417,7 @@ def test_the_body_of_an_error_is_an_error() -> None:
     assert [repair.rule for repair in stream.report.repairs] == ["R012", "R011"]
 
 
-def test_nothing_is_read_behind_the_end() -> None:
+def test_nothing_is_read_behind_the_end() -> None:  # A14
     def upstream() -> Iterator[Json]:
         yield from stream_of("V1")
         pytest.fail("a server that keeps the connection open would be waited for")

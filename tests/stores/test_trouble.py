@@ -416,11 +416,10 @@ async def test_a_lease_is_kept_where_all_connections_are_busy() -> None:
         await psycopg.AsyncConnection.connect(postgres_url()) as connection,
     ):
         schema = sql.Identifier(store.schema)
-        hanging = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, %s) > 0"
+        waiting_for_us = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
 
         async def hangs() -> bool:
-            found = await connection.execute(hanging, (f'"{store.schema}"."append_events"',))
-            return await found.fetchone() is not None
+            return await (await connection.execute(waiting_for_us)).fetchone() is not None
 
         await store.create(new(), FRAMES)
         await connection.execute(sql.SQL("SELECT 1 FROM {}.responses FOR UPDATE").format(schema))
