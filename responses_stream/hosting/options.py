@@ -16,7 +16,7 @@ import attrs
 
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.hosting.listening import DEFAULT_HOST, DEFAULT_PORT
-from responses_stream.hosting.storing import check_store_url
+from responses_stream.hosting.storing import check_store_url, shown
 from responses_stream.protocol.ids import RESPONSE_PREFIX
 
 KeepAlive: TypeAlias = Literal["comment", "event", "auto", "off"]
@@ -266,7 +266,9 @@ class ResponsesServerOptions:
     )
     on_failure: OnFailure = attrs.field(default="keep", validator=_one_of(OnFailure))
 
-    store: str | None = attrs.field(default=None, converter=_trimmed, validator=_optional(_text, _store_url))
+    store: str | None = attrs.field(
+        default=None, repr=shown, converter=_trimmed, validator=_optional(_text, _store_url)
+    )
     default_fetch_history_count: int = attrs.field(
         default=100, validator=_history_count, metadata={"env": "DEFAULT_FETCH_HISTORY_ITEM_COUNT"}
     )

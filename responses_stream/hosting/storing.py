@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from responses_stream.errors import InvalidValue, ResponsesStreamError
 from responses_stream.stores.base import ResponseStore
+from responses_stream.stores.secrets import shown as shown
 from responses_stream.stores.secrets import without_password as without_password
 
 MEMORY: Final = "memory:"

@@ -17,6 +17,6 @@ def without_password(url: str) -> str:
     return _NAMED.sub(r"\1***", _USERINFO.sub(r"\1:***@", url))
 
 
-def shown(url: str) -> str:
-    """Return *url* as the ``repr`` of a store shows it."""
-    return repr(without_password(url))
+def shown(url: str | None) -> str:
+    """Return *url* as a ``repr`` shows it."""
+    return repr(url if url is None else without_password(url))

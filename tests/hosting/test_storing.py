@@ -219,6 +219,12 @@ def test_a_password_is_not_shown(url: str, shown: str) -> None:
         assert SECRET not in repr(store)
 
 
+def test_options_do_not_show_a_password() -> None:
+    options = ResponsesServerOptions(store="redis://me:hush@h/0")
+    assert "store='redis://me:***@h/0'" in repr(options)
+    assert "store=None" in repr(ResponsesServerOptions())
+
+
 @pytest.mark.parametrize("url", ["mysql://user:hush@h/d", "redi://:hu/hush@h", "pg://h/d?password=hush"])
 def test_no_error_shows_a_password(url: str) -> None:
     with pytest.raises(InvalidValue) as error:
