@@ -31,7 +31,6 @@ server = ResponsesServer(options=ResponsesServerOptions(default_model="relay"))
 log = logging.getLogger("relay")
 
 
-@server.response_handler
 async def answer(_: CreateResponse, context: ResponseContext) -> AsyncIterator[AsyncYield]:
     stream = context.stream()
     yield stream.emit_created()
@@ -51,6 +50,11 @@ async def answer(_: CreateResponse, context: ResponseContext) -> AsyncIterator[A
             yield stream.emit_incomplete(usage=relayed.usage)
         else:
             yield stream.emit_completed(usage=relayed.usage)
+
+
+# Nothing here looks at the cancellation signal: a grace would only make `POST /responses/{id}/cancel` wait.
+answer.cancelled_at_once = True  # type: ignore[attr-defined]  # a function may have any attribute
+server.response_handler(answer)
 
 
 def upstream(question: str) -> AsyncIterable[Upstream]:

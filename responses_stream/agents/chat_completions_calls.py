@@ -1,15 +1,15 @@
 """The tool calls of a Chat Completions stream: which fragment is of which call, whatever its server makes of indexes.
 
 A server should send the id and the name of a call once, and count its calls by `index`. Many do otherwise: they leave
-the index out, send 0 for all, repeat the name, change the id, or say the arguments twice. Each call comes out as pieces
-with one id and one name.
+the index out, send 0 for all, repeat the name, change the id, say the arguments twice, or an empty object before them.
+Each call comes out as pieces with one id and one name.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 import msgspec
@@ -24,6 +24,8 @@ _log: Final = logging.getLogger("responses_stream")
 
 # The index of the call of `function_call`, which has none.
 _LEGACY: Final = -1
+
+_Object: TypeAlias = dict[str, Any]
 
 
 @attrs.define(eq=False)
@@ -75,6 +77,7 @@ class _Call:
         again: the call before it at the same place, which it may only repeat; None once that is known.
         drifts: whether its server gives it another id with each fragment.
         told: whether its name was told, so that it cannot change any more.
+        given: its arguments, where they came as an object and not as its JSON.
     """
 
     call_id: str
@@ -84,6 +87,7 @@ class _Call:
     name: str = ""
     drifts: bool = False
     told: bool = False
+    given: _Object | None = None
     _arguments: list[str] = attrs.field(init=False, factory=list)
     _told: int = attrs.field(init=False, default=0)
     _extent: _Extent = attrs.field(init=False, factory=_Extent)
@@ -105,6 +109,16 @@ class _Call:
         return self._told < len(self._arguments)
 
     @property
+    def is_loose(self) -> bool:
+        """Whether its arguments are whole, and yet what follows may take their place: see `replace`."""
+        return self.is_placeholder or (self.whole and not self._told and self.given is not None)
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Whether its arguments are an empty object, which may only stand for those to come (unsloth#10275)."""
+        return self.whole and not self._told and not self.arguments.strip(" \t\r\n{}")
+
+    @property
     def is_there(self) -> bool:
         """Whether anything was said of it."""
         return bool(self.name or self._arguments)
@@ -121,6 +135,21 @@ class _Call:
         if used:
             self._arguments.append(text[:used])
         return text[used:].strip()
+
+    def replace(self, text: str, given: _Object | None) -> str:
+        """Return the piece of the arguments to add, what came before it forgotten where this takes its place.
+
+        What was told of a call cannot be taken back, so an object that may grow (oh-my-pi#2082) waits.
+        """
+        if given is not None and self.given is not None:
+            self.given = _filled(self.given, given)
+            text = msgspec.json.encode(self.given).decode()
+        elif not (self.is_placeholder and text.lstrip().startswith("{")):
+            return text
+        else:
+            self.given = given
+        self._arguments, self._extent = [], _Extent()
+        return text
 
     def tell(self) -> FunctionCall:
         """Return what was not told of it."""
@@ -145,6 +174,11 @@ class Calls:
     _last: _Call | None = attrs.field(init=False, default=None)
 
     @property
+    def were_any(self) -> bool:
+        """Whether anything was said of a call."""
+        return bool(self._calls)
+
+    @property
     def are_open(self) -> bool:
         """Whether a piece of a call may still come: what else is said has to wait for it (A11)."""
         return any(not call.whole and call.is_there for call in self._calls)
@@ -161,14 +195,19 @@ class Calls:
             index if type(index) is int else None,
             _id_of(member(fragment, "id")),
             text_of(member(body, "name")),
-            _arguments_of(arguments),
+            arguments,
             custom=bool(custom),
         )
 
     def take_legacy(self, fragment: Any) -> Iterator[FunctionCall]:
         """Take a `function_call`, the one call that a message could have before there were `tool_calls`."""
-        name, arguments = text_of(member(fragment, "name")), _arguments_of(member(fragment, "arguments"))
-        yield from self._take(_LEGACY, "", name, arguments)
+        yield from self._take(_LEGACY, "", text_of(member(fragment, "name")), member(fragment, "arguments"))
+
+    def settle(self) -> Iterator[FunctionCall]:
+        """Say that something else follows, and say the arguments that have waited for more."""
+        for call in self._calls:
+            if call.name and call.is_loose:
+                yield call.tell()
 
     def finish(self) -> Iterator[FunctionCall]:
         """Say that no fragment follows.
@@ -188,21 +227,27 @@ class Calls:
                 yield call.tell()
 
     def _take(
-        self, index: int | None, call_id: str, name: str, arguments: str, *, custom: bool = False
+        self, index: int | None, call_id: str, name: str, said: Any, *, custom: bool = False
     ) -> Iterator[FunctionCall]:
+        arguments = _arguments_of(said)
         if call_id in self._doubtful:
             call_id = ""
         call = self._find(index, call_id, name, arguments)
         if call is None:
             # The calls stand in the order in which they began.
-            yield from [other.tell() for other in self._calls if other.name and not other.told and not other.again]
+            begun = [one for one in self._calls if one.name and (not one.told or one.is_loose) and not one.again]
+            yield from [other.tell() for other in begun]
             call = self._begin(index, call_id, custom=custom)
         elif call_id and call_id not in self._by_id:
             self._by_id[call_id] = call
             call.drifts = call.named
             call.named = True
+        elif call_id and call.whole and not call.is_loose:
+            # An id that is said again names the same call, whose arguments were told.
+            self._drop(call, arguments)
+            return
         call.add_name(name)
-        yield from self._add(index, call, arguments)
+        yield from self._add(index, call, arguments, said if isinstance(said, dict) else None)
 
     def _find(self, index: int | None, call_id: str, name: str, arguments: str) -> _Call | None:
         """Return the call that a fragment is of; None where it begins one."""
@@ -230,7 +275,8 @@ class Calls:
         if not name or (at.drifts and name == at.name):
             return False
         if call_id:
-            return at.whole or bool(at.name and name != at.name)
+            # Two calls without arguments, rather than a server that changes its ids and says nothing twice.
+            return at.whole or bool(at.name and name != at.name) or not (at.arguments or arguments)
         return at.whole and name != at.name and bool(arguments.strip())
 
     def _begin(self, index: int | None, call_id: str, *, custom: bool = False, again: _Call | None = None) -> _Call:
@@ -244,20 +290,33 @@ class Calls:
             self._by_index[index] = call
         return call
 
-    def _add(self, index: int | None, call: _Call, arguments: str) -> Iterator[FunctionCall]:
+    def _add(self, index: int | None, call: _Call, arguments: str, given: _Object | None) -> Iterator[FunctionCall]:
+        if not call.arguments:
+            call.given = given
         while True:
+            if call.is_loose:
+                arguments = call.replace(arguments, given)
             rest = call.add(arguments)
             yield from self._tell(call)
             if not rest.startswith("{"):
                 break
+            given, arguments = None, rest
+            if call.is_placeholder:
+                continue
+            if call.is_loose and call.name:
+                yield call.tell()
             # Behind a whole object: another call of the same function, or the same one again (open-webui#22235).
             first = call.again or call
-            call, arguments = self._begin(index, "", again=first), rest
+            call = self._begin(index, "", again=first)
             call.name = first.name
             self._by_id[first.call_id] = call
         if rest:
-            _log.info("the upstream sent more than the arguments of the tool call %s; it was dropped", call.call_id)
+            self._drop(call, rest)
         self._last = call
+
+    def _drop(self, call: _Call, rest: str) -> None:
+        if rest.strip() and rest.strip() != call.arguments.strip():
+            _log.info("the upstream sent more than the arguments of the tool call %s; it was dropped", call.call_id)
 
     def _tell(self, call: _Call) -> Iterator[FunctionCall]:
         """Tell what came of a call; one that may repeat the call before it is told when it is known to be another."""
@@ -268,7 +327,7 @@ class Calls:
                 self._calls.remove(call)
                 return
             call.again = None
-        if call.name and call.waits:
+        if call.name and call.waits and not call.is_loose:
             yield call.tell()
 
 
@@ -281,3 +340,14 @@ def _arguments_of(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
     return msgspec.json.encode(value).decode()
+
+
+def _filled(before: Any, after: Any) -> Any:
+    """Return a value of which *after* is the next piece: all of it so far, or what follows."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        return before | {name: _filled(before.get(name), value) for name, value in after.items()}
+    if isinstance(before, str) and isinstance(after, str):
+        return after if after.startswith(before) else before + after
+    if isinstance(before, list) and isinstance(after, list):
+        return after if after[: len(before)] == before else [*before, *after]
+    return after

@@ -26,6 +26,7 @@ class Citations:
     _before: int = attrs.field(init=False, default=0)
     _length: int = attrs.field(init=False, default=0)
     _waiting: list[dict[str, Any]] = attrs.field(init=False, factory=list)
+    _told: list[dict[str, Any]] = attrs.field(init=False, factory=list)
     _sources: list[dict[str, Any]] = attrs.field(init=False, factory=list)
 
     def add(self, annotation: Any) -> bool:
@@ -36,7 +37,7 @@ class Citations:
             return False
         start, end = (_offset(member(cited, name)) for name in ("start_index", "end_index"))
         citation = _citation(url, member(cited, "title")) | {"start_index": start, "end_index": max(start, end)}
-        if citation not in self._waiting:
+        if citation not in self._waiting and citation not in self._told:
             self._waiting.append(citation)
         return True
 
@@ -66,6 +67,7 @@ class Citations:
         told = [one for one in self._waiting if final or one["end_index"] <= there]
         if told:
             self._waiting = [one for one in self._waiting if one not in told]
+            self._told += told
             yield Text("", annotations=[self._placed(one) for one in told])
 
     def finish(self) -> Iterator[Content]:

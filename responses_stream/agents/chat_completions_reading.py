@@ -55,7 +55,19 @@ _BROKEN: Final = frozenset({"error", "abort", "cancelled", "insufficient_system_
 _RATE_LIMIT: Final = ("rate_limit_exceeded", "The model is busy. Try again later.")
 _TOLD: Final = MappingProxyType(
     {
-        **dict.fromkeys(("429", "rate_limit_exceeded", "rate_limit_error", "too_many_requests"), _RATE_LIMIT),
+        **dict.fromkeys(
+            (
+                "429",
+                "rate_limit_exceeded",
+                "rate_limit_error",
+                "rate_limited",
+                "too_many_requests",
+                "resource_exhausted",
+            ),
+            _RATE_LIMIT,
+        ),
+        # It comes with the status 429, and no later request will fare better.
+        "insufficient_quota": (SERVER_ERROR, SERVER_ERROR_MESSAGE),
         "context_length_exceeded": ("context_length_exceeded", "The input is longer than the model can read."),
     }
 )
@@ -65,8 +77,9 @@ _CUT_OFF: Final = "The answer of the model was cut off."
 def failure(error: Any) -> RunFailed:
     """Return what a client is told of an error of the upstream; the log has the rest."""
     _log.error("the upstream failed: %s", error)
-    for name in ("code", "type"):
-        told = _TOLD.get(str(member(error, name)))
+    # Some tell it by the status of HTTP alone, which clients have as `status_code` (openai.RateLimitError).
+    for name in ("code", "type", "status", "status_code"):
+        told = _TOLD.get(str(member(error, name)).lower())
         if told is not None:
             return RunFailed(*told)
     return RunFailed(SERVER_ERROR, SERVER_ERROR_MESSAGE)
@@ -97,6 +110,8 @@ class ChatReading:
     _thought: Characters = attrs.field(init=False, factory=Characters)
     _summary: Any = attrs.field(init=False, default=None)
     _sealed: int = attrs.field(init=False, default=0)
+    # What deltas have said, and a whole message behind them says again.
+    _streamed: set[type[Content]] = attrs.field(init=False, factory=set)
 
     def take(self, chunk: Any, event: str = "") -> Iterator[Said]:
         """Say what *chunk* says; *event* is the name of its frame, where it came in one.
@@ -174,20 +189,26 @@ class ChatReading:
         error = member(choice, "error")
         if error:
             raise failure(error)
-        delta = member(choice, "delta")
-        if delta is None:
-            delta = member(choice, "message")
-            self.whole = self.whole or delta is not None
+        delta, message = member(choice, "delta"), member(choice, "message")
         self._logprobs += logprobs_of(member(member(choice, "logprobs"), "content"))
         if delta is not None:
             for content in self._delta(members(delta)):
+                self._streamed.add(type(content))
                 yield from self._say(content)
+            if self._calls.were_any:
+                self._streamed.add(FunctionCall)
+        elif message is not None:
+            self.whole = True
+            for content in self._delta(members(message), again=FunctionCall in self._streamed):
+                if type(content) not in self._streamed:
+                    yield from self._say(content)
         finish = text_of(member(choice, "finish_reason")).lower()
         # It need not be the last word: some servers say one at each call, or "stop" behind it (ChatMock#114).
         if finish and self._finish not in _CUT_SHORT and self._finish not in _BROKEN:
             self._finish = finish
 
-    def _delta(self, delta: Any) -> Iterator[Content]:
+    def _delta(self, delta: Any, *, again: bool = False) -> Iterator[Content]:
+        """Say what a delta or a whole message says; *again*: its calls were told before."""
         yield from self._reasoning(delta)
         content = member(delta, "content")
         if isinstance(content, str):
@@ -199,15 +220,19 @@ class ChatReading:
             yield from self._image(image)
         if member(delta, "audio"):
             self._note("audio", "the upstream sent audio, which a response cannot hold; it was dropped")
+        if not again:
+            yield from self._fragments(delta)
+        for annotation in list_of(member(delta, "annotations")):
+            if not self._citations.add(annotation):
+                self._note("annotations", "the upstream sent annotations that cite no URL; they were dropped")
+
+    def _fragments(self, delta: Any) -> Iterator[FunctionCall]:
         fragments = list_of(member(delta, "tool_calls"))
         for fragment in fragments:
             yield from self._calls.take(fragment)
         legacy = member(delta, "function_call")
         if legacy and not fragments:
             yield from self._calls.take_legacy(legacy)
-        for annotation in list_of(member(delta, "annotations")):
-            if not self._citations.add(annotation):
-                self._note("annotations", "the upstream sent annotations that cite no URL; they were dropped")
 
     def _reasoning(self, delta: Any) -> Iterator[Content]:
         # Gateways send one and the same under several names (Fastllm-proxy#23); the first that says something counts.
@@ -293,6 +318,8 @@ class ChatReading:
             # A11: the rest of the arguments comes behind it, and an item that is done takes no more.
             self._held.append(content)
         else:
+            for piece in self._calls.settle():
+                yield from self._citations.say(piece)
             yield from self._release()
             yield from self._citations.say(content)
 

@@ -7,6 +7,7 @@ asked for a stream and answers with a JSON document is understood as well.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any, Final
@@ -17,12 +18,16 @@ from responses_stream.errors import DecodeError
 from responses_stream.protocol.codec import from_json
 from responses_stream.sse import MAX_FRAME_BYTES, Frame, FrameDecoder, FrameTooLarge
 
+_log: Final = logging.getLogger("responses_stream")
+
 _DONE: Final = b"[DONE]"
 _BREAK: Final = b"\n\n"
 _LINE_END: Final = re.compile(rb"[\r\n]")
 # How much of an open line tells what it is.
 _ENOUGH: Final = 8
 _WHOLE_LINE: Final = re.compile(rb"data: ?")
+# What strict readers refuse: half a character, whose other half the next chunk has, and a probability of nothing.
+_LENIENT: Final = re.compile(rb"\\ud|Infinity|NaN", re.IGNORECASE)
 
 
 @attrs.define(eq=False)
@@ -60,17 +65,20 @@ class ChunkReading:
             DecodeError: what came is one JSON document that is none.
         """
         if self._document is not None:
-            yield _json(bytes(self._document)), ""
+            document = _json(bytes(self._document))
+            # Some tell an error in a list of one.
+            for chunk in document if isinstance(document, list) else [document]:
+                yield chunk, ""
             return
         try:
             yield from self._feed(_BREAK)
-        except DecodeError:
-            return
+        except DecodeError as error:
+            _log.error("what the upstream sent last is no chunk; a blank line has to end each frame: %s", error)
 
     def _text(self, piece: bytes) -> Iterator[tuple[Any, str]]:
         if not self._begun and piece.strip():
             self._begun = True
-            if piece.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+            if piece.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
                 self._document = bytearray()
         if self._document is not None:
             self._document += piece
@@ -106,10 +114,9 @@ def _json(data: bytes) -> Any:
     try:
         return from_json(data)
     except DecodeError:
-        if b"\\ud" not in data.lower():
+        if not _LENIENT.search(data):
             raise
         try:
-            # Half a character, which strict readers refuse; the next chunk has the other half.
             return json.loads(data)
         except (ValueError, RecursionError):
             pass

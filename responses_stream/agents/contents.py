@@ -49,7 +49,8 @@ class Text:
         annotations: citations within the text of its message so far, as the protocol has them.
         logprobs: log probabilities of the tokens of this piece.
         phase: whether its message is commentary or the final answer; the first piece of a message decides.
-        message_id: pieces with different ids are different messages; None goes on with the message that is open.
+        message_id: pieces with different ids are different messages, one after the other; None goes on with the
+            message that is open. Messages that come at the same time have an `Update.speaker` each.
     """
 
     text: str
@@ -280,10 +281,22 @@ Content: TypeAlias = (
 
 @attrs.frozen
 class Update:
-    """Several pieces at once, and the model that they come from, where that is known."""
+    """Several pieces at once, and who says them.
+
+    Attributes:
+        contents: the pieces, in order; may be none.
+        model: the model that they come from, where that is known.
+        speaker: who of those that speak at the same time says them, by a name of your choice that no client sees. What
+            one says does not end what another is saying: each text, thought and call stays whole. None is the agent
+            as a whole, which anybody interrupts.
+        ends: whether the speaker has said all of what it was saying. Whoever began later waits for that (R084); the
+            speaker may go on with something else.
+    """
 
     contents: Sequence[Content | OutputItem | Mapping[str, Any] | str]
     model: str | None = None
+    speaker: str | None = None
+    ends: bool = False
 
 
 Said: TypeAlias = str | Content | Update | OutputItem | Mapping[str, Any]

@@ -7,6 +7,7 @@ request, finds the session, lets the agent speak, and makes events of what it sa
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Protocol, get_args, runtime_checkable
 
@@ -17,7 +18,7 @@ from responses_stream.agents.hooks import Hooks
 from responses_stream.agents.isolation import partition_of_keys
 from responses_stream.agents.reading_input import run_input
 from responses_stream.agents.rendering import ToolCalls
-from responses_stream.agents.running import AgentRun
+from responses_stream.agents.running import AgentRun, TurnEvents
 from responses_stream.agents.sessions import Sessions
 from responses_stream.agents.turn import Agent, HasKeys, Isolation, RunContext, RunInput, Turn
 from responses_stream.builders import values
@@ -80,14 +81,13 @@ class AgentHandler:
             if isinstance(context, _Streams)
             else ResponseEventStream(context.response_id, request=request)
         )
+        read_input: Callable[[], Awaitable[RunInput]] | None = None
         try:
             run = _run_input(request)
+            if any(isinstance(message, ItemReference) for message in run.messages):
+                read_input = functools.partial(_resolved, request, context)
         except (DecodeError, InvalidType, InvalidValue) as error:
-            yield stream.emit_created()
-            yield stream.emit_in_progress()
-            yield stream.emit_failed("invalid_prompt", str(error))
-            return
-        references = any(isinstance(message, ItemReference) for message in run.messages)
+            run, read_input = _without_input(request), functools.partial(_refused, error)
         turn = Turn(
             run=run,
             response_id=context.response_id,
@@ -97,13 +97,9 @@ class AgentHandler:
             conversation_id=get_conversation_id(request) or None,
             history=context.get_history,
         )
-        resolved = functools.partial(_resolved, request, context) if references else None
-        events = self._run(turn, stream, resolved).events()
-        try:
+        async with self._run(turn, stream, read_input).events() as events:
             async for event in events:
                 yield event
-        finally:
-            await events.aclose()
 
     def respond(
         self,
@@ -141,7 +137,7 @@ class AgentHandler:
             previous_response_id=given(request.previous_response_id) or None,
             conversation_id=get_conversation_id(request) or None,
         )
-        return guarded(self._run(turn, ResponseEventStream(response_id, request=request)).events())
+        return guarded(_entered(self._run(turn, ResponseEventStream(response_id, request=request)).events()))
 
     def _run(
         self, turn: Turn, stream: ResponseEventStream, read_input: Callable[[], Awaitable[RunInput]] | None = None
@@ -185,12 +181,17 @@ def agent_handler(
             `AgentHandler.respond` (H21.6). A server makes the ids of its responses itself.
 
     Raises:
-        InvalidType: *agent* is no function, or another argument does not fit.
+        InvalidType: *agent* is no function, or a generator that is not async, which would hold up all other turns while
+            it works; or another argument does not fit.
         InvalidValue: *tool_calls* is none of its values.
     """
     given_agent: object = agent
     if not callable(given_agent) or isinstance(given_agent, type):
         raise InvalidType("agent", "a function of a Turn; the agents of frameworks have bridges", agent)
+    if any(inspect.isgeneratorfunction(one) for one in (agent, getattr(agent, "__call__", None))):  # noqa: B004
+        raise InvalidType(
+            "agent", "an async generator; write `async def`, since a plain one holds up all other turns", agent
+        )
     for name, value, kind in (("sessions", sessions, Sessions), ("hooks", hooks, Hooks)):
         if value is not None and not isinstance(value, kind):
             raise InvalidType(name, f"{kind.__name__}, or None", value)
@@ -210,6 +211,23 @@ def agent_handler(
 def _run_input(request: CreateResponse) -> RunInput:
     # A server lets an empty list through (H8.16n): there is nothing new, and the agent goes on from what it has.
     return run_input(request if request.input else msgspec.structs.replace(request, input=msgspec.UNSET))
+
+
+def _without_input(request: CreateResponse) -> RunInput:
+    try:
+        return run_input(msgspec.structs.replace(request, input=msgspec.UNSET))
+    except (DecodeError, InvalidType, InvalidValue):
+        return RunInput(())  # it does not say in one way what it goes on from
+
+
+async def _refused(error: Exception) -> RunInput:
+    raise error
+
+
+async def _entered(events: TurnEvents) -> AsyncGenerator[ResponseStreamEvent, None]:
+    async with events:
+        async for event in events:
+            yield event
 
 
 async def _resolved(request: CreateResponse, context: RunContext) -> RunInput:

@@ -75,9 +75,14 @@ class Hooks:
 def text_of(result: Result) -> str:
     """Return the text of the answer in *result*: its strings, `Text` pieces and messages, joined.
 
-    A hook `on_break` finds in it what the user has read of an answer that broke off.
+    What several speakers said at the same time stands one after the other, as it was read. A hook `on_break` finds in
+    it what the user has read of an answer that broke off.
     """
-    return "".join(_texts(result.said))
+    texts: dict[str | None, str] = {}
+    for one in result.said:
+        speaker = one.speaker if isinstance(one, Update) else None
+        texts[speaker] = texts.get(speaker, "") + "".join(_texts([one]))
+    return "".join(texts.values())
 
 
 def _texts(said: Iterable[Said]) -> Iterator[str]:

@@ -8,11 +8,13 @@ for whoever checks the order to refuse.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 
+import anyio
+
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import adopted_item, id_of
+from responses_stream.agents.relaying_ids import Adoption, id_of
 from responses_stream.agents.relaying_items import ItemRelay, told_end
 from responses_stream.agents.relaying_upstream import (
     Account,
@@ -41,9 +43,12 @@ if TYPE_CHECKING:
 __all__ = ["AsyncRelayed", "ItemIds", "Relayed", "Upstream", "UpstreamFailed", "relay", "relay_response"]
 
 ItemIds: TypeAlias = Literal["own", "pinned"]
-"""Whether the items of an upstream get ids of ours, or keep theirs."""
+"""Whether the items of an upstream get ids of ours, where it need not know them again, or keep theirs."""
 
 _Relay: TypeAlias = WholeRelay | ItemRelay
+
+# How long an upstream has after its `error` event to say how it ends; many say nothing, and keep the connection open.
+_LAST_WORDS_SECONDS: Final = 5.0
 
 _ENDED: Final = frozenset({"completed", "incomplete", "failed", "cancelled"})
 
@@ -163,15 +168,18 @@ def relay(
         upstream: what another server sends, synchronous or not: events in any form, or bytes of SSE in any cuts.
         response_id: the id of our response; None makes a new one, or keeps the upstream's where *ids* are pinned.
         stream: the stream that the items go into.
-        ids: ``own`` gives items new ids, the same wherever they are named; ``pinned`` keeps them. A `call_id` is
-            never changed: it comes back from the client, for the upstream.
-        repair: let `repaired` go over the upstream first; `report` tells what it did.
+        ids: ``own`` gives items new ids, the same wherever they are named, but for those that the upstream has to get
+            back from the client: of reasoning, compaction and requests for approval, and each `call_id`. Of these only
+            one that another upstream has used in *stream* is changed. ``pinned`` keeps all.
+        repair: let `repaired` go over the upstream first; `report` tells what it did. Where it adds the end that the
+            upstream owes, that comes instead of `UpstreamFailed`, unless the handler leads.
 
     Raises:
         InvalidType: *upstream* is not iterable.
         InvalidValue: an argument does not fit, or *response_id* is not that of *stream* (R042).
         UpstreamFailed: while iterating, when the upstream raises, or stops without a terminal event (R029), or when it
-            fails and the handler has created the response. What was open stays open; `emit_failed` ends it.
+            fails and the handler has created the response. What was open stays open; `emit_failed` ends it. An
+            asynchronous upstream has stopped when five seconds after an `error` event nothing has come.
         OutOfOrder: while iterating, when *stream* cannot take an item, or the upstream breaks the order inside it.
         DecodeError: while iterating, when something in the upstream is no event.
     """
@@ -189,11 +197,15 @@ def relay(
         raise InvalidType("upstream", f"{_SOURCES}; relay_response() takes a response that came in one piece", upstream)
     if isinstance(upstream, Iterable):
         pieces = held(upstream)
-        mended = _repaired(pieces) if repair else None
+        mended = _repaired(_watched(pieces, account)) if repair else None
+        if mended is not None:
+            account.report = mended.report
         return Relayed(_told(state, pieces if mended is None else mended), account, upstream, mended)
     if isinstance(upstream, AsyncIterable):
         coming = held_async(upstream)
-        healed = _repaired_async(coming) if repair else None
+        healed = _repaired_async(_watched_async(coming, account)) if repair else None
+        if healed is not None:
+            account.report = healed.report
         return AsyncRelayed(_told_async(state, coming if healed is None else healed), account, upstream, healed)
     raise InvalidType("upstream", _SOURCES, upstream)
 
@@ -257,6 +269,28 @@ def _repaired_async(upstream: AsyncIterable[Upstream]) -> AsyncRepaired:
     return repaired(upstream)
 
 
+def _watched(upstream: Iterable[Upstream], account: Account) -> Generator[Upstream, None, None]:
+    """Yield what *upstream* does, and keep what it raises, which a repair does not raise again."""
+    try:
+        yield from upstream
+    except Exception as error:
+        account.raised = error
+        raise
+    finally:
+        release(upstream)
+
+
+async def _watched_async(upstream: AsyncIterable[Upstream], account: Account) -> AsyncGenerator[Upstream, None]:
+    try:
+        async for piece in upstream:
+            yield piece
+    except Exception as error:
+        account.raised = error
+        raise
+    finally:
+        await release_async(upstream)
+
+
 def _told(state: _Relay, pieces: Iterable[Upstream]) -> Generator[ResponseStreamEvent, None, None]:
     reader, account = Reader(), state.account
     try:
@@ -279,7 +313,7 @@ def _told(state: _Relay, pieces: Iterable[Upstream]) -> Generator[ResponseStream
                     return
             if reader.done:
                 break
-        account.unread = reader.unread
+        account.unread, account.head = reader.unread, reader.head
         state.finish()
     finally:
         release(pieces)
@@ -292,7 +326,7 @@ async def _told_async(state: _Relay, pieces: AsyncIterable[Upstream]) -> AsyncGe
         iterator = aiter(pieces)
         while True:
             try:
-                piece = await anext(iterator)
+                piece = await (anext(iterator) if account.error is None else _last_words(iterator, account))
             except StopAsyncIteration:
                 break
             except ResponsesStreamError:
@@ -307,10 +341,21 @@ async def _told_async(state: _Relay, pieces: AsyncIterable[Upstream]) -> AsyncGe
                     return
             if reader.done:
                 break
-        account.unread = reader.unread
+        account.unread, account.head = reader.unread, reader.head
         state.finish()
     finally:
         await release_async(pieces)
+
+
+async def _last_words(upstream: AsyncIterator[Upstream], account: Account) -> Upstream:
+    """Return the next piece behind an `error` event.
+
+    Raises:
+        UpstreamFailed: it does not come.
+    """
+    with anyio.move_on_after(_LAST_WORDS_SECONDS):
+        return await anext(upstream)
+    raise account.failure()
 
 
 def _told_whole(
@@ -321,15 +366,16 @@ def _told_whole(
     if leads:
         yield stream.emit_created()
         yield stream.emit_in_progress()
-    ours: dict[str, str] = {}
+    ids = Adoption(stream._core, pinned)
     for item in response.output:
         if failed and getattr(item, "status", None) == "in_progress":
             continue
         theirs, item_type = id_of(item), item.type if isinstance(item.type, str) else ""
-        item_id = theirs if pinned and theirs else stream._core.new_item_id(item_type)
+        item_id = ids.asked(item) or stream._core.new_item_id(item_type)
         if theirs is not None:
-            ours[theirs] = item_id
-        yield from stream.output_item(adopted_item(item, item_id, ours, stream.response_id))
+            ids.items[theirs] = item_id
+        ids.call_id(item)
+        yield from stream.output_item(ids.adopted(item, item_id))
     if leads:
         yield told_end(stream, account)
     elif failed:

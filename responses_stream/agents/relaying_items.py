@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import adopted_item, id_of, other_id, renamed_vendor_event
+from responses_stream.agents.relaying_ids import Adoption, id_of, other_id, renamed_vendor_event
 from responses_stream.agents.relaying_upstream import Account
 from responses_stream.builders.stream import ResponseEventStream
 from responses_stream.errors import OutOfOrder
@@ -28,7 +28,6 @@ from responses_stream.protocol.events import (
     ResponseOutputItemDoneEvent,
     ResponseStreamEvent,
 )
-from responses_stream.protocol.items import OutputItem
 from responses_stream.protocol.tool_events import CommandEvent, ItemEvent
 
 __all__ = ["ItemRelay", "told_end"]
@@ -66,7 +65,9 @@ class ItemRelay:
     pinned: bool
     _leads: bool = attrs.field(init=False, default=False)
     _items: dict[int, _OpenItem] = attrs.field(init=False, factory=dict)
-    _ours: dict[str, str] = attrs.field(init=False, factory=dict)
+    _ids: Adoption = attrs.field(
+        init=False, default=attrs.Factory(lambda self: Adoption(self.stream._core, self.pinned), takes_self=True)
+    )
 
     def begin(self) -> None:
         """Begin: a stream that has said nothing yet is led by the relay, its lifecycle told when the upstream's is."""
@@ -88,8 +89,7 @@ class ItemRelay:
         Raises:
             UpstreamFailed: it has not said how it ends.
         """
-        lone_error = self.account.error is not None and self.stream._core.state == lifecycle.ENDED  # H3.10
-        if not self.account.ended and not lone_error:
+        if not self.account.ended:
             raise self.account.failure()
 
     def _lifecycle(self, event: LifecycleEvent) -> ResponseStreamEvent | None:
@@ -121,7 +121,7 @@ class ItemRelay:
         return None
 
     def _error(self, event: ResponseErrorEvent) -> ResponseStreamEvent:
-        self.account.error = event
+        self.account.note_error(event)
         if not self._leads:
             raise self.account.failure()
         code, message = self.account.reason
@@ -134,9 +134,8 @@ class ItemRelay:
             raise OutOfOrder(f"{event.type} at {event.output_index}", "open there", (lifecycle.ITEM_DONE,), "R063")
         if item_type in lifecycle.INPUT_ONLY:
             raise OutOfOrder(f"{event.type} of {item_type}", core.state, ("an output item",), "R080")
-        theirs = id_of(item)
-        asked, call_id = theirs if self.pinned else None, getattr(item, "call_id", None)
-        if lifecycle.grammar_of(item_type).calls and isinstance(call_id, str):
+        theirs, asked, call_id = id_of(item), self._ids.asked(item), self._ids.call_id(item)
+        if call_id is not None:
             item_id, _ = core.claim_call(item_type, asked, call_id)
         else:
             item_id = core.claim_item_id(item_type, asked)
@@ -144,9 +143,9 @@ class ItemRelay:
         held.index = core.add_item(held)
         self._items[event.output_index] = held
         if theirs is not None:
-            self._ours[theirs] = item_id
+            self._ids.items[theirs] = item_id
         return msgspec.structs.replace(
-            event, sequence_number=core.next_number(), output_index=held.index, item=self._item(item, item_id)
+            event, sequence_number=core.next_number(), output_index=held.index, item=self._ids.adopted(item, item_id)
         )
 
     def _done(self, event: ResponseOutputItemDoneEvent) -> ResponseStreamEvent:
@@ -162,7 +161,7 @@ class ItemRelay:
                 (event.type,),
                 "an incomplete item is the last one (R059)",
             )
-        item = self._item(event.item, held.item_id)
+        item = self._ids.adopted(event.item, held.item_id)
         core.finish_item(held.index, item, status if isinstance(status, str) else None)
         del self._items[event.output_index]
         return msgspec.structs.replace(event, sequence_number=core.next_number(), output_index=held.index, item=item)
@@ -191,7 +190,7 @@ class ItemRelay:
         return renamed_vendor_event(
             event,
             changes,
-            self._ours,
+            self._ids.items,
             {} if response is None else {response.id: self.stream.response_id},
             None if held is None else held.index,
         )
@@ -201,9 +200,6 @@ class ItemRelay:
 
     def _skip(self, _: KeepaliveEvent) -> None:
         return None
-
-    def _item(self, item: OutputItem, item_id: str) -> OutputItem:
-        return adopted_item(item, item_id, self._ours, self.stream.response_id)
 
     def _refused(self, event: Any, item_id: str | None) -> OutOfOrder:
         index = event.output_index

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import id_of, other_id, renamed_item, renamed_vendor_event
+from responses_stream.agents.relaying_ids import id_of, is_bound, other_id, renamed_item, renamed_vendor_event
 from responses_stream.agents.relaying_upstream import Account
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.events import (
@@ -72,8 +72,7 @@ class WholeRelay:
         Raises:
             UpstreamFailed: it has not said how it ends.
         """
-        lone_error = self.account.error is not None and self.account.response is None  # H3.10
-        if not self.account.ended and not lone_error:
+        if not self.account.ended:
             raise self.account.failure()
 
     def _next(self) -> int:
@@ -96,7 +95,7 @@ class WholeRelay:
         return msgspec.structs.replace(event, sequence_number=self._next(), response=response)
 
     def _error(self, event: ResponseErrorEvent) -> ResponseStreamEvent:
-        self.account.error = event
+        self.account.note_error(event)
         return self._renumbered(event)
 
     def _added(self, event: ResponseOutputItemAddedEvent) -> ResponseStreamEvent:
@@ -143,6 +142,9 @@ class WholeRelay:
 
     def _new_id(self, item: OutputItem) -> str:
         assert self.response_id is not None
+        theirs = id_of(item)
+        if theirs is not None and theirs not in self._ours and is_bound(item):
+            return theirs
         return new_item_id(item.type if isinstance(item.type, str) else "", self.response_id)
 
     def _restamped(self, item: OutputItem) -> OutputItem:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any, Final, overload
+
+import attrs
 
 from responses_stream.accumulator import accumulate
 from responses_stream.agents.contents import Result, Said, Update
@@ -267,15 +268,17 @@ def _checked(updates: Iterable[Said]) -> Iterable[Said]:
 
 
 def _latest(said: Iterable[Said]) -> list[Said]:
-    """Return *said* in single pieces, each output item in the latest form that it has there (H21.17)."""
-    pieces: list[Said] = []
-    places: dict[str, int] = {}
-    for piece in chain.from_iterable(contents_of(each) for each in said):
-        item_id = id_of(piece)
-        if item_id in places:
-            pieces[places[item_id]] = piece
-            continue
-        if item_id is not None:
-            places[item_id] = len(pieces)
-        pieces.append(piece)
-    return pieces
+    """Return *said* with each output item where it came first, in the latest form that it has there (H21.17)."""
+    pieces = [(each, list(contents_of(each))) for each in said]
+    latest = {item_id: piece for _, contents in pieces for piece in contents if (item_id := id_of(piece)) is not None}
+    told: list[Said] = []
+    for each, contents in pieces:
+        kept: list[Any] = []
+        for piece in contents:
+            item_id = id_of(piece)
+            if item_id is None:
+                kept.append(piece)
+            elif item_id in latest:
+                kept.append(latest.pop(item_id))
+        told += [attrs.evolve(each, contents=kept)] if isinstance(each, Update) else kept
+    return told

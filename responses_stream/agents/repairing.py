@@ -10,25 +10,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator, Mapping
-from typing import Any, Final, TypeAlias, cast, overload
+from typing import Final, TypeAlias, cast, overload
 
 from responses_stream.agents.releasing import held, held_async, release, release_async
+from responses_stream.agents.repairing_characters import without_halves
 from responses_stream.agents.repairing_course import Course
 from responses_stream.agents.repairing_numbers import Numbers
 from responses_stream.agents.repairing_report import Json, Outlet, Repair, RepairReport
+from responses_stream.agents.repairing_sources import TextReading
 from responses_stream.builders.events import AsyncEvents, Events
-from responses_stream.errors import DecodeError, InvalidType
+from responses_stream.errors import InvalidType
 from responses_stream.protocol.base import Event, UnknownEvent
-from responses_stream.protocol.codec import decode_event, from_json
+from responses_stream.protocol.codec import decode_event
 from responses_stream.protocol.events import ResponseStreamEvent
-from responses_stream.sse import FrameDecoder
-from responses_stream.validation.sources import TEXT, Source, bytes_of, plain
+from responses_stream.validation.sources import TEXT, Source, plain
+from responses_stream.validation.structure import word_of
 
 __all__ = ["AsyncRepaired", "Repair", "RepairReport", "Repaired", "repaired"]
 
 _log: Final = logging.getLogger("responses_stream")
 
-_DONE: Final = b"[DONE]"
+# What a frame is called that has no name.
+_NO_NAME: Final = "message"
 
 Damaged: TypeAlias = Source
 """An event of an upstream, in any of its forms, or a piece of its SSE, cut anywhere."""
@@ -80,9 +83,10 @@ def repaired(events: Iterable[Damaged] | bytes | str | AsyncIterable[Damaged]) -
     """Return the events of one response so that they keep the rules of the profile ``strict``, numbered from 0.
 
     Mended is what that profile calls an error; what it calls a warning (two items open at once, a type that nobody
-    knows) is odd and legal, and stays. Reading stops at the terminal event, and the upstream is closed. One that stops
-    before it, or raises, is ended with `response.completed` where all it said was finished and was an answer, and with
-    `response.failed` otherwise: half an answer is never told as a whole one.
+    knows) is odd and legal, and stays. Reading stops at the terminal event or at ``[DONE]``, and the
+    upstream is closed. One that stops without a terminal event, or raises, is ended with `response.completed` where all
+    it said was finished and was an answer, and with `response.failed` otherwise: half an answer is never told as a
+    whole one.
 
     Args:
         events: dicts, events of ours, objects of the `openai` package, or SSE bytes or text in any cuts; whole SSE
@@ -148,19 +152,21 @@ class _Repairing:
     def __init__(self, report: RepairReport) -> None:
         self._outlet = Outlet(report)
         self._numbers, self._course = Numbers(self._outlet), Course(self._outlet)
-        self._frames: FrameDecoder[Any] | None = None
+        self._text: TextReading | None = None
         self._count = self._number = 0
         self._broke = False
+        self._code = ""
 
     @property
     def ended(self) -> bool:
-        """Whether the terminal event was said."""
-        return self._course.ended
+        """Whether nothing more is read: the terminal event was said, or ``[DONE]`` was read."""
+        return self._course.ended or (self._text is not None and self._text.done)
 
     def blame(self, error: Exception) -> None:
         """Take it that the upstream broke off; what it raised is for the operator."""
         _log.error("the upstream of a repaired stream raised", exc_info=error)
         self._broke = True
+        self._code = word_of(getattr(error, "code", None)) or ""
 
     def take(self, piece: Damaged) -> Iterator[ResponseStreamEvent]:
         """Yield what is to be said now that *piece* has come.
@@ -169,18 +175,21 @@ class _Repairing:
             InvalidType, InvalidValue: as for `repaired`.
         """
         if isinstance(piece, TEXT):
-            for event in self._of_text(piece):
-                yield from self._taken(event, None)
+            if self._text is None:
+                self._text = TextReading()
+            yield from self._of_text(self._text.take(piece))
         else:
             typed = piece if isinstance(piece, Event | UnknownEvent) else None
             yield from self._taken(plain(piece, "an event"), cast("ResponseStreamEvent | None", typed))
 
     def finish(self) -> Iterator[ResponseStreamEvent]:
         """Yield what is owed when nothing more comes."""
+        if self._text is not None and not self._course.ended:
+            yield from self._of_text(self._text.end())
         for index, event in self._numbers.rest():
             yield from self._repaired(index, event, None)
-        if not self.ended:
-            self._course.finish(broke=self._broke)
+        if not self._course.ended:
+            self._course.finish(broke=self._broke, code=self._code)
             yield from self._said(None, None)
 
     def _taken(self, event: Json, typed: ResponseStreamEvent | None) -> Iterator[ResponseStreamEvent]:
@@ -190,7 +199,10 @@ class _Repairing:
 
     def _repaired(self, index: int, event: Json, typed: ResponseStreamEvent | None) -> Iterator[ResponseStreamEvent]:
         self._outlet.begin(index, str(event.get("type", "")))
-        self._course.take(index, event)
+        whole = without_halves(event)
+        if whole is not event:
+            self._outlet.mend("R001", "half characters in it were replaced", habit="halves")
+        self._course.take(index, whole)
         yield from self._said(event, typed)
 
     def _said(self, event: Json | None, typed: ResponseStreamEvent | None) -> Iterator[ResponseStreamEvent]:
@@ -203,23 +215,19 @@ class _Repairing:
             self._number += 1
             yield typed if typed is not None and said == event else decode_event(said)
 
-    def _of_text(self, piece: bytes | bytearray | memoryview | str) -> Iterator[Json]:
-        """Yield the events in a piece of SSE; what cannot be read is left out."""
-        if self._frames is None:
-            self._frames = FrameDecoder()
-        for frame in self._frames.feed(bytes_of(piece)):
-            if not frame.data or frame.data == _DONE:
-                continue
-            try:
-                event = from_json(frame.data)
-            except DecodeError:
-                event = None
-            if isinstance(event, dict):
-                yield event
-            else:
-                self._outlet.begin(self._count, frame.event)
+    def _of_text(self, events: Iterable[tuple[Json | None, str]]) -> Iterator[ResponseStreamEvent]:
+        """Yield what is to be said now that these have come, each with the name of its frame."""
+        for event, name in events:
+            if event is None:
+                self._outlet.begin(self._count, name)
                 self._outlet.mend("R001", "it was no JSON object, and was left out")
                 self._count += 1
+                continue
+            if name and name != _NO_NAME and "type" not in event:
+                self._outlet.begin(self._count, name)
+                self._outlet.mend("R011", "its type stood beside it only, as the name of its frame", habit="frame")
+                event = {"type": name, **event}
+            yield from self._taken(event, None)
 
 
 def _is(said: Json, event: Json) -> bool:

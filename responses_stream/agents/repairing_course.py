@@ -25,6 +25,9 @@ _CANCELLED: Final = "response.cancelled"
 _KEEPALIVE: Final = "keepalive"
 _ERROR_BODY: Final = "the body of an error, and no stream of events"
 _MOST_HELD: Final = 16
+# What an event may have that tells nothing.
+_BARE: Final = frozenset({"type", "sequence_number", "response", "stream_id", "obfuscation"})
+_NAMELESS: Final = "A call came without the name of its function, so that nobody can answer it."
 # What a stream may end with though its terminal event is missing: an answer, or a call that the client answers.
 _NO_ANSWER: Final = frozenset(
     {
@@ -66,7 +69,7 @@ class Course:
             event = self._first(event)
         name = self._name_of(index, event)
         if self.ended:
-            self._outlet.mend("R038", "it came after the end of the response, and was left out", habit="end")
+            self._leave_out_behind_end()
         elif name == _KEEPALIVE:
             self._outlet.mend("R017", "keep-alives were left out; whoever sends the stream makes his own", habit="it")
         elif self._state == lifecycle.BEFORE and not _begins(name, event):
@@ -75,15 +78,20 @@ class Course:
             self._outlet.begin(index, _type_of(event))
             self._take(name, event)
 
-    def finish(self, *, broke: bool = False) -> None:
-        """Say what is owed when the upstream says nothing more. *broke*: it was cut off, and said so."""
+    def finish(self, *, broke: bool = False, code: str = "") -> None:
+        """Say what is owed when the upstream says nothing more.
+
+        Args:
+            broke: whether it was cut off, and said so.
+            code: the code of the error that it was cut off with, where that has one.
+        """
         if self.ended:
             return
         if self._state == lifecycle.BEFORE:
             self._begin(None)
         self._outlet.begin(None, "")
         if not self.ended:
-            self._end_for_it(broke=broke)
+            self._end_for_it(broke=broke, code=code)
 
     def _first(self, event: Json) -> Json:
         self._seen = True
@@ -119,7 +127,9 @@ class Course:
             given = event.get("type")
             rule = "R011" if not isinstance(given, str) or not given else "R048" if "response" in event else "R013"
             outlet.mend(rule, f"it was taken as {name}, which has such members")
-        if self._state == lifecycle.ERRORED and name not in (lifecycle.FAILED, _CANCELLED):
+        if self.ended:  # what was held back until now has told so
+            self._leave_out_behind_end()
+        elif self._state == lifecycle.ERRORED and name not in (lifecycle.FAILED, _CANCELLED):
             outlet.mend("R176" if name == lifecycle.ERROR else "R172", "it came after an error, and was left out")
         elif name in lifecycle.TERMINAL or name == _CANCELLED:
             self._terminal(name, event)
@@ -137,6 +147,9 @@ class Course:
             self._apart = True
         else:
             self._of_items(name, event)
+
+    def _leave_out_behind_end(self) -> None:
+        self._outlet.mend("R038", "it came after the end of the response, and was left out", habit="end")
 
     def _of_items(self, name: str, event: Json) -> None:
         if name.startswith("response.steer."):
@@ -241,9 +254,13 @@ class Course:
     def _terminal(self, name: str, event: Json) -> None:
         response = event.get("response")
         if not isinstance(response, dict):
-            # Whether this is the end shows when nothing follows.
             self._finish = lifecycle.FAILED if name == _CANCELLED else name
-            self._outlet.mend("R013", "it had no response, and was said again at the end")
+            if event.keys() <= _BARE and not response:
+                self._outlet.mend("R013", "it had no response, and was given one")
+                self._end_for_it(broke=False)
+            else:
+                # Its name may be wrong: whether this is the end shows when nothing follows.
+                self._outlet.mend("R013", "it had no response, and was said again at the end")
             return
         if name == _CANCELLED:
             self._outlet.mend("R048", f"a response that is cancelled ends with {lifecycle.FAILED}")
@@ -262,16 +279,18 @@ class Course:
             if self._state != lifecycle.RUNNING and (late or self._state not in ("created", lifecycle.CUT_SHORT)):
                 self._run()
             output.take_final(late, cut=name == lifecycle.INCOMPLETE)
+        listed = output.listed(shown, whole=name != lifecycle.FAILED)
+        if name == lifecycle.COMPLETED and output.nameless:
+            name, told, response = lifecycle.FAILED, (SERVER_ERROR, _NAMELESS), {**response, "status": "failed"}
         if name == lifecycle.COMPLETED and output.cut:
             self._outlet.mend("R059", "an item was done as incomplete, so the response is incomplete, too")
             name = lifecycle.INCOMPLETE
             response = {**response, "status": "incomplete"}
-        listed = output.listed(shown, whole=name != lifecycle.FAILED)
         made = self._copies.made(name, response, listed, told=told)
         self._outlet.say({**event, "type": name, "response": made})
         self._state, self.ended = lifecycle.ENDED, True
 
-    def _end_for_it(self, *, broke: bool) -> None:
+    def _end_for_it(self, *, broke: bool, code: str = "") -> None:
         """Say the terminal event that the upstream owes (R029, R171)."""
         output, last = self._output, self._output.items[-1] if self._output.items else None
         told = self._told()
@@ -284,14 +303,19 @@ class Course:
         rule = "R171" if told is not None else "R029"
         if self._finish is None:
             self._outlet.mend(rule, f"the stream broke off, and was ended with {name}")
-        if name == lifecycle.FAILED:
-            if told is None:
-                output.close_cut()
+        listed: list[Json] | None = None
+        reason = told or ((code, SERVER_ERROR_MESSAGE) if code else None)
+        if name == lifecycle.FAILED and told is not None:
+            listed = output.so_far
+        elif name == lifecycle.FAILED:
+            output.close_cut()
         else:
             if output.open or self._state not in ("created", lifecycle.RUNNING, lifecycle.CUT_SHORT):
                 self._run()
             output.take_final([], cut=name == lifecycle.INCOMPLETE)
-        made = self._copies.made(name, None, output.done, told=told, quiet=True)
+            if name == lifecycle.COMPLETED and output.nameless:
+                name, reason = lifecycle.FAILED, (SERVER_ERROR, _NAMELESS)
+        made = self._copies.made(name, None, output.done if listed is None else listed, told=reason, quiet=True)
         self._outlet.say({"type": name, "response": made})
         self._state, self.ended = lifecycle.ENDED, True
 

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from responses_stream import lifecycle
+from responses_stream.agents.repairing_opening import at_first, put
 from responses_stream.agents.repairing_parts import Part, meant_in, part_of
 from responses_stream.agents.repairing_report import Json, Outlet
 from responses_stream.agents.repairing_shapes import EVENTS, fitted_event
@@ -22,26 +23,6 @@ from responses_stream.validation.items import KEPT, STRINGS, at
 from responses_stream.validation.parts import FAMILIES, SPOKEN_OF
 from responses_stream.validation.structure import index_of, word_of
 
-# R070: what is streamed is not there yet when an item is added.
-_EMPTY_AT_FIRST: Final[Mapping[str, tuple[tuple[tuple[str, ...], Any], ...]]] = MappingProxyType(
-    {
-        **{kind: ((place, ""),) for kind, (_, place) in STRINGS.items()},
-        "message": ((("content",), []),),
-        "reasoning": ((("summary",), []), (("content",), [])),
-        "shell_call": ((("action", "commands"), []),),
-        "shell_call_output": ((("output",), []),),
-    }
-)
-# What only a finished item knows; null until then.
-_LATE: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "mcp_call": ("output", "error"),
-        "image_generation_call": ("result",),
-        "code_interpreter_call": ("outputs",),
-        "file_search_call": ("results",),
-    }
-)
-_LATE_BEGIN: Final = frozenset({"shell_call_output"})
 _MCP: Final = ("mcp_call", "mcp_list_tools")
 _UNKNOWN_ERROR: Final = "The call failed."
 # Which rule a finished item breaks that is not what was said of it, by the member.
@@ -77,18 +58,25 @@ class Item:
         id: its id in every event, the first one that was seen.
         index: its place in the output.
         number: the `output_index` that the upstream gives it; None where it gives none.
+        implied: whether no added told of it, but its own events.
         closed: whether its done was said.
         cut: whether it ended as incomplete.
         shown: the item as its added, or its done, says it.
+        early: the item as the upstream showed it first.
     """
 
     def __init__(
-        self, fields: Mapping[str, Any], kind: str, item_id: str, index: int, number: int | None, outlet: Outlet
+        self, fields: Mapping[str, Any], kind: str, item_id: str, number: int | None, outlet: Outlet, *, implied: bool
     ) -> None:
-        self.type, self.id, self.index, self.number = kind, item_id, index, number
+        self.type, self.id, self.number, self.implied = kind, item_id, number, implied
+        self.index = -1
         self.closed = self.cut = False
         self.shown: Json = {}
         self._outlet = outlet
+        self._set_out(fields)
+
+    def _set_out(self, fields: Mapping[str, Any]) -> None:
+        kind, outlet = self.type, self._outlet
         operation = fields.get("operation")
         deletes = kind == "apply_patch_call" and isinstance(operation, dict) and operation.get("type") == "delete_file"
         self._grammar = lifecycle.WITHOUT_DIFF if deletes else lifecycle.grammar_of(kind)
@@ -96,7 +84,24 @@ class Item:
         self._rows: dict[str, list[Part]] = {member: [] for member in self._grammar.parts}
         self._members = {one: member for member, types in self._grammar.parts.items() for one in types}
         # What an added shows that may only be said later.
-        self._early = fields
+        self.early = fields
+
+    @property
+    def said(self) -> bool:
+        """Whether it was said that it is added."""
+        return self.index >= 0
+
+    @property
+    def texts(self) -> list[str]:
+        """What was said of each text of it that is not over."""
+        parts = [part.text for row in self._rows.values() for part in row if not part.closed]
+        return [text for text in (*parts, self._steps.text) if text]
+
+    def has_closed(self, event: Mapping[str, Any]) -> bool:
+        """Whether the text of the part that an event counts is over."""
+        numbers = {index_of(event.get(member)) for member in ("content_index", "summary_index")} - {None}
+        over = (lifecycle.VALUE_DONE, lifecycle.CLOSED)
+        return any(part.state in over and part.number in numbers for row in self._rows.values() for part in row)
 
     @property
     def begun(self) -> bool:
@@ -105,35 +110,25 @@ class Item:
 
     # Added.
 
-    def open(self, event: Mapping[str, Any] | None) -> None:
-        """Say that it is added; *event* is the one of the upstream that says so, where there is one."""
-        made: Json = {**self._early, "type": self.type, "id": self.id}
-        self._begin_status(made)
-        for place, empty in _EMPTY_AT_FIRST.get(self.type, ()):
-            if at(made, place):
-                _put(made, place, empty)
-        if event is None:
-            made |= {member: None for member in _LATE.get(self.type, ()) if made.get(member) is not None}
+    def open(self, index: int, fields: Mapping[str, Any], event: Mapping[str, Any] | None) -> None:
+        """Say that it is added.
+
+        Args:
+            index: its place in the output.
+            fields: what is known of it.
+            event: the event of the upstream that says so, where there is one.
+        """
+        self.index = index
+        if fields is not self.early:
+            self._set_out(fields)
+        made = at_first(self.early, self.type, self.id, self._grammar, added=event is not None)
         said, _ = fitted_event({**(event or {}), "output_index": self.index, "item": made}, lifecycle.ITEM_ADDED, {})
         self.shown = said["item"]
         self._steps.name = word_of(self.shown.get("name")) or ""
         if event is not None:
-            self._compare(self._early, added=True)
+            self._compare(self.early, added=True)
             self._placed(event, "R062")
         self._outlet.say(said)
-
-    def _begin_status(self, made: Json) -> None:
-        """R069, R077: in progress, where its type has a status and is not said in one piece."""
-        known, status = self._grammar.statuses, made.get("status")
-        if known is None:
-            return
-        if not known:
-            made.pop("status", None)
-        elif self._grammar.streams and self.type not in _LATE_BEGIN:
-            if "status" in made or self.type != "reasoning":
-                made["status"] = "in_progress"
-        elif not isinstance(status, str) or status not in known:
-            made["status"] = "in_progress" if "in_progress" in known else "completed"
 
     # What comes inside.
 
@@ -178,6 +173,7 @@ class Item:
             rule = {"summary_text": "R127", "reasoning_text": "R132", "command": "R157"}.get(kind, "R093")
             self._outlet.mend(rule, f"its part was never added; {kind} {part.place} was added before it")
             part.begin()
+            part.implied = True
         return part
 
     def _is_new(self, kind: str, event: Mapping[str, Any]) -> bool:
@@ -213,7 +209,7 @@ class Item:
             last: whether no item stands behind it: only then it may be incomplete (R059).
         """
         given = fields or {}
-        source = self._early if fields is None else given
+        source = self.early if fields is None else given
         for member in self._rows:
             self._close_parts(member, source)
         if self.type in STRINGS:
@@ -230,8 +226,16 @@ class Item:
         self._outlet.say(said)
         self.closed, self.cut = True, self.shown.get("status") == "incomplete"
         # What the finished item says is kept, and nothing else.
-        self._rows, self._early = {}, {}
+        self._rows, self.early = {}, {}
         self._steps = Steps(self.type, self._grammar, {}, self._outlet, self._say)
+
+    def so_far(self) -> Json:
+        """Return the item as it is shown where its done may not be said any more: what was said of its texts."""
+        made: Json = {**self.shown, "status": "incomplete"}
+        for member, row in self._rows.items():
+            if row:
+                made[member] = [part.so_far() for part in row]
+        return made
 
     def _wanted(self, given: Mapping[str, Any], cut: bool) -> tuple[str | None, bool]:
         """Return the status that it should end with, and whether its events have to tell that it failed."""
@@ -253,6 +257,8 @@ class Item:
         """Close the parts of a row by what the finished item has there, and say those that stand there only."""
         shows, row = at(source, tuple(member.split("."))), self._rows[member]
         listed = list(shows) if isinstance(shows, list) else []
+        if len(listed) > len(row) and _is_all_said(listed, row):
+            listed = []  # where nothing told them apart, one part has said all of it
         taken = 0
         for part in row:
             # One event may tell several entries of what was printed.
@@ -294,11 +300,9 @@ class Item:
             if member == "output":
                 finals = [entry for final in finals for entry in final]
             if finals or at(made, tuple(member.split("."))):
-                _put(made, tuple(member.split(".")), finals)
+                put(made, tuple(member.split(".")), finals)
         if self._steps.value is not None:
-            _put(made, STRINGS[self.type][1], self._steps.value)
-        if self._steps.heard and not made.get("name"):
-            made["name"] = self._steps.heard
+            put(made, STRINGS[self.type][1], self._steps.value)
         if self.type in _MCP:
             self._settle_error(made)
         return made
@@ -376,17 +380,14 @@ def _kind_of(part: Mapping[str, Any]) -> str:
     return kind if isinstance(kind, str) else "refusal" if "refusal" in part else ""
 
 
+def _is_all_said(listed: list[Any], row: list[Part]) -> bool:
+    """Whether the parts that were said have the texts of all that are listed."""
+    said = "".join(part.text for part in row)
+    shown = [one.get("text") or one.get("refusal") for one in listed if isinstance(one, dict)]
+    return bool(said) and said == "".join(text for text in shown if isinstance(text, str))
+
+
 def _says_text(event: Mapping[str, Any]) -> bool:
     """Whether the done event of a part, or of its text, shows any text."""
     holders = [holder for holder in (event, event.get("part")) if isinstance(holder, dict)]
     return any(holder.get(member) for holder in holders for member in ("text", "refusal", "command", "output"))
-
-
-def _put(item: Json, place: tuple[str, ...], value: Any) -> None:
-    """Set a member of an item; what leads to it is made anew, for the upstream's own objects stay as they are."""
-    here = item
-    for step in place[:-1]:
-        inner = here.get(step)
-        here[step] = dict(inner) if isinstance(inner, dict) else {}
-        here = here[step]
-    here[place[-1]] = value

@@ -1,48 +1,26 @@
-"""The items of the repaired response: which of them an event of the upstream speaks of.
+"""The items of the repaired response: each is added, filled and done, whatever the upstream leaves out of that.
 
-An item is where its id says. An id that nobody has seen is taken as another name of the item at that index, for there
-are servers that make a new id for each event; an index that is shared, counted from 1 or missing counts for nothing
-beside an id. Where neither tells, the event goes to the only open item that can have such events, and where there is
-none, its item is added before it.
+`repairing_identities` tells which item an event speaks of. Where it is none that was added, its item is added before
+it; a call waits until it is told what it calls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 
 from responses_stream import lifecycle
+from responses_stream.agents.repairing_calls import Waiting, lacking
+from responses_stream.agents.repairing_identities import Identities, is_another_call, kind_of, texts_by_kind, texts_of
 from responses_stream.agents.repairing_items import Item
 from responses_stream.agents.repairing_report import Json, Outlet
 from responses_stream.agents.repairing_shapes import ITEM_TYPES, type_of
 from responses_stream.protocol.ids import new_id, new_item_id
 from responses_stream.validation.differences import difference
-from responses_stream.validation.parts import SPOKEN_OF
 from responses_stream.validation.structure import index_of, word_of
-from responses_stream.validation.table import STEP_EVENTS
 
-_ITEM_OF_PART: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "output_text": "message",
-        "refusal": "message",
-        "reasoning_text": "reasoning",
-        "summary_text": "reasoning",
-        "command": "shell_call",
-        "command output": "shell_call_output",
-    }
-)
 _MAY_DIFFER: Final = ("encrypted_content", "fingerprint")
 _MOST_NAMES: Final = 10_000
-
-
-def kind_of(name: str, event: Mapping[str, Any]) -> str:
-    """Return the type of item that has such events; empty where that does not show."""
-    spoken = SPOKEN_OF.get(lifecycle.OPEN_REASONING_NAMES.get(name, name))
-    part = event.get("part")
-    if spoken is None and isinstance(part, dict):
-        spoken = word_of(part.get("type"))
-    return STEP_EVENTS.get(name) or _ITEM_OF_PART.get(spoken or "", "")
 
 
 class Output:
@@ -51,25 +29,27 @@ class Output:
     Attributes:
         items: in the order of the output.
         response_id: the id of the response, in whose partition new ids are made.
+        nameless: whether a call came whose function nobody named, so that nobody can answer it.
     """
 
     def __init__(self, outlet: Outlet) -> None:
         self.items: list[Item] = []
         self.response_id = ""
+        self.nameless = False
         self._outlet = outlet
-        self._by_id: dict[str, Item] = {}
-        self._by_number: dict[int, Item] = {}
+        self._identities = Identities()
+        self._waiting: dict[Item, Waiting] = {}
         self._calls: set[str] = set()
-        # Ids that two items have: there, the index tells.
-        self._shared: set[str] = set()
+        # How much text the finished items of each type have shown, joined.
+        self._told: dict[str, int] = {}
         # Names of items that cannot be said, so that what comes of them is left out.
         self._ignored_ids: set[str] = set()
         self._ignored_numbers: set[int] = set()
 
     @property
     def open(self) -> list[Item]:
-        """The items that are not done."""
-        return [item for item in self.items if not item.closed]
+        """The items that are not done, those that were not even said behind the others."""
+        return [*(item for item in self.items if not item.closed), *self._waiting]
 
     @property
     def cut(self) -> bool:
@@ -81,6 +61,13 @@ class Output:
         """The items that are done, as they were."""
         return [item.shown for item in self.items if item.closed]
 
+    @property
+    def so_far(self) -> list[Json]:
+        """The items that are done, and the texts that are not, as far as they had come."""
+        texts = ("message", "reasoning")
+        shown = [item for item in self.items if item.closed or (item.type in texts and item.begun)]
+        return [item.shown if item.closed else item.so_far() for item in shown]
+
     # Events of items.
 
     def added(self, event: Mapping[str, Any]) -> None:
@@ -89,18 +76,24 @@ class Output:
         if kind is None:
             return
         item_id, number = word_of(fields.get("id")) or None, index_of(event.get("output_index"))
-        known = self._by_id.get(item_id) if item_id is not None else None
-        if known is None and item_id is None and number is not None:
-            known = self._by_number.get(number)
-            known = known if known is not None and known.type == kind and not known.closed else None
-        if known is not None and self._is_it(known, kind, number):
+        known = self._identities.of_id(item_id)
+        called = self._identities.called(kind, fields)
+        if known is None and called in self._waiting:
+            known = called
+        if known is None and item_id is None:
+            known = self._identities.placed(number)
+            same = known is not None and known.type == kind and not is_another_call(known, fields)
+            known = known if known is not None and same and not known.closed else None
+        if known is not None and known in self._waiting:
+            self._learn(known, fields, event)
+        elif known is not None and self._is_it(known, kind, number):
             if not known.closed and word_of(fields.get("status")) in lifecycle.FINAL and known.begun:
                 self._outlet.mend("R063", "the item was added before, and this is its done")
                 self._close(known, {**event, "type": lifecycle.ITEM_DONE}, fields)
                 return
             self._outlet.mend("R063", "the item was added before; it was left out")
-            return
-        self._open(fields, kind, event, number)
+        else:
+            self._open(fields, kind, event, number)
 
     def _is_it(self, known: Item, kind: str, number: int | None) -> bool:
         """Whether an added is of an item that was added, or of another that has its id by mistake (R064)."""
@@ -116,11 +109,15 @@ class Output:
         if kind is None:
             return
         item_id, number = word_of(fields.get("id")) or None, index_of(event.get("output_index"))
-        found = self._find(item_id, number, kind if kind in ITEM_TYPES else "")
+        among = kind if kind in ITEM_TYPES else ""
+        found = self._identities.open_as(item_id, number, among, fields)
         if found is None:
-            closed = self._closed(item_id, number, kind)
-            if closed is not None and not self._is_another(closed, item_id, fields):
+            closed = self._identities.closed_as(item_id, number, kind, fields)
+            if closed is not None and not self._is_another(closed, item_id, number, fields):
                 self._outlet.mend("R072", "the item was done before; it was left out")
+                return
+            if closed is None and self._is_told(kind, fields):
+                self._outlet.mend("R072", "its text was said in another item, so it was not said again")
                 return
             if fields.get("status") == "in_progress":
                 self._outlet.mend("R078", "the item is not done yet, and was taken as added")
@@ -130,11 +127,29 @@ class Output:
             found = self._open(fields, kind, None, number)
             if found is None:
                 return
+        self._identities.call(found, fields)
+        self._told[kind] = self._told.get(kind, 0) + len("".join(texts_of(fields)))
+        if found in self._waiting:
+            self._waiting[found].learn(fields)
+            if "name" in lacking(kind, self._waiting[found].fields):
+                return  # the response may tell it
+            if not self._say_waiting(found, fields):
+                return
         self._close(found, event, fields)
 
-    def _is_another(self, closed: Item, item_id: str | None, fields: Mapping[str, Any]) -> bool:
-        """Whether a finished item is not the one that was done at its index: both its id and what it says are new."""
-        if item_id is None or item_id in self._by_id:
+    def _is_told(self, kind: str, fields: Mapping[str, Any]) -> bool:
+        """Whether an item that nothing told apart from the one before has said the text of a finished item."""
+        said = texts_by_kind(item.shown for item in self.items if item.implied).get(kind, "")
+        told, text = self._told.get(kind, 0), "".join(texts_of(fields))
+        return bool(text) and said[told : told + len(text)] == text
+
+    def _is_another(self, closed: Item, item_id: str | None, number: int | None, fields: Mapping[str, Any]) -> bool:
+        """Whether a finished item is not the one that was done before: neither a name nor what it says is the same."""
+        if is_another_call(closed, fields):
+            return True
+        if (item_id is None and number is not None) or self._identities.named(item_id) is not None:
+            return False
+        if self._identities.called(closed.type, fields) is closed:
             return False
         return difference(closed.shown, dict(fields), ("id", *_MAY_DIFFER)) is not None
 
@@ -142,36 +157,41 @@ class Output:
         """Take an event inside an item."""
         kind = kind_of(name, event)
         item_id, number = word_of(event.get("item_id")) or None, index_of(event.get("output_index"))
-        if item_id in self._ignored_ids or (number in self._ignored_numbers and item_id not in self._by_id):
+        ignored = number in self._ignored_numbers and self._identities.named(item_id) is None
+        if item_id in self._ignored_ids or ignored:
             self._outlet.mend("R082", "its item could not be said, and it was left out")
             return
-        found = self._find(item_id, number, kind)
-        if found is None:
-            closed = self._closed(item_id, number, kind)
+        found = self._identities.open_of(item_id, number, kind, name, event)
+        if found is not None:
+            self._identities.hear(found, item_id)
+        else:
+            closed = self._identities.closed_of(item_id, number, kind, name, event)
             if closed is not None:
                 self._outlet.mend("R083", "its item was done; it was left out")
                 return
             if not kind:
                 self._outlet.mend("R082", "it belongs to no item, and was left out")
                 return
-            self._outlet.mend("R082", f"its item was never added; a {kind} was added before it")
+            waits = " when it was told what it calls" if lacking(kind, {}) else " before it"
+            self._outlet.mend("R082", f"its item was never added; a {kind} was added{waits}")
             found = self._open({"id": item_id}, kind, None, number)
             if found is None:
                 return
-        if item_id is not None and item_id not in self._by_id and len(self._by_id) < _MOST_NAMES:
-            self._by_id[item_id] = found
-        found.take(name, event)
+        if found in self._waiting:
+            self._waiting[found].take(name, event)
+        else:
+            found.take(name, event)
 
     def knows(self, event: Mapping[str, Any]) -> bool:
         """Whether the item that an event shows was added."""
         item = event.get("item")
         item_id = item.get("id") if isinstance(item, dict) else None
-        return (isinstance(item_id, str) and item_id in self._by_id) or self._named(event) is not None
+        told = isinstance(item_id, str) and self._identities.of_id(item_id) is not None
+        return told or self._named(event) is not None
 
     def _named(self, event: Mapping[str, Any]) -> Item | None:
         """Return the open item that stands where an event says."""
-        number = index_of(event.get("output_index"))
-        found = self._by_number.get(number) if number is not None else None
+        found = self._identities.placed(index_of(event.get("output_index")))
         return found if found is not None and not found.closed else None
 
     # The end.
@@ -179,27 +199,46 @@ class Output:
     def take_final(self, shown: Sequence[Any], *, cut: bool) -> None:
         """Close what is open, by what the final output shows; say the items that stand there only (A6, A7, A8)."""
         matched = self._matched(shown)
+        for item in list(self._waiting):
+            self._waiting[item].learn(matched.get(item, {}))
+            self._say_waiting(item, matched.get(item, {}))
         for item in self.open:
-            fields = matched.get(item.index)
+            fields = matched.get(item)
             self._outlet.mend("R079" if not cut else "R088", f"{item.type} {item.id} was done before it")
             self._close(item, None, fields, cut=cut and (fields or {}).get("status") != "completed")
-        said = {id(fields) for fields in matched.values()}
+        told = {id(fields) for fields in matched.values()}
+        texts_said = texts_by_kind(item.shown for item in self.items)
+        texts_shown = texts_by_kind(fields for fields in shown if isinstance(fields, dict))
         for fields in shown:
-            if isinstance(fields, dict) and id(fields) not in said:
+            if isinstance(fields, dict) and id(fields) not in told:
                 kind = word_of(fields.get("type")) or type_of(fields)
                 if kind is None or kind in lifecycle.INPUT_ONLY:
                     continue
+                if texts_said.get(kind) and texts_said[kind] == texts_shown.get(kind):
+                    # Where nothing told them apart, one item has said all of it.
+                    self._outlet.mend("R180", f"the text of a {kind} was said in another one, so it was not said again")
+                    continue
                 self._outlet.mend("R180", f"a {kind} stood in the final output only, and was said before")
-                said_only_here = self._open(fields, kind, None, None)
-                if said_only_here is not None:
-                    self._close(said_only_here, None, fields)
+                only_here = self._open(fields, kind, None, None)
+                if only_here is not None and (only_here.said or self._say_waiting(only_here, fields)):
+                    self._close(only_here, None, fields)
 
     def close_cut(self) -> None:
         """Close what was cut off: the last item, for only that one may be incomplete (R059)."""
+        self._give_up_waiting()
         last = self.items[-1] if self.items else None
         if last is not None and not last.closed:
             self._outlet.mend("R088", f"{last.type} {last.id} was done as far as it had come")
             self._close(last, None, None, cut=True)
+
+    def _give_up_waiting(self) -> None:
+        """Say the last call that waits, where its function is known and it may be incomplete; leave the others out."""
+        idle = not self.items or self.items[-1].closed
+        for item in list(self._waiting):
+            if idle and item is list(self._waiting)[-1]:
+                self._say_waiting(item, {})
+            else:
+                self._leave_out(item)
 
     def listed(self, shown: object, *, whole: bool) -> list[Any]:
         """Return the final output: *shown* where it lists what was said. *whole*: it has to list all of it."""
@@ -215,25 +254,27 @@ class Output:
                 return shown
         return done
 
-    def _matched(self, shown: Sequence[Any]) -> dict[int, Mapping[str, Any]]:
-        """Return what the final output shows of each item that was added, by its place."""
+    def _matched(self, shown: Sequence[Any]) -> dict[Item, Mapping[str, Any]]:
+        """Return what the final output shows of each item that came before it."""
         left: list[Mapping[str, Any]] = [fields for fields in shown if isinstance(fields, dict)]
-        matched: dict[int, Mapping[str, Any]] = {}
+        items = [*self.items, *self._waiting]
+        matched: dict[Item, Mapping[str, Any]] = {}
 
         def pair(alike: Callable[[Item, Mapping[str, Any]], bool]) -> None:
-            for item in self.items:
-                like = next((fields for fields in left if item.index not in matched and alike(item, fields)), None)
+            for item in items:
+                like = next((fields for fields in left if item not in matched and alike(item, fields)), None)
                 if like is not None:
-                    matched[item.index] = like
+                    matched[item] = like
                     left[:] = [fields for fields in left if fields is not like]
 
         # Its id tells, or else what it calls; then its type, and at last that there are as many as were added.
-        pair(lambda item, fields: self._by_id.get(word_of(fields.get("id")) or "") is item)
-        pair(lambda item, fields: item.shown.get("call_id", "") == fields.get("call_id"))
+        named = self._identities.named
+        pair(lambda item, fields: named(word_of(fields.get("id"))) is item and not is_another_call(item, fields))
+        pair(lambda item, fields: self._identities.called(item.type, fields) is item)
         pair(lambda item, fields: item.type == fields.get("type"))
-        rest = [item for item in self.items if item.index not in matched]
+        rest = [item for item in items if item not in matched]
         if len(rest) == len(left):
-            matched |= {item.index: fields for item, fields in zip(rest, left, strict=True)}
+            matched |= dict(zip(rest, left, strict=True))
         return matched
 
     def _close(
@@ -279,69 +320,77 @@ class Output:
     def _open(
         self, fields: Mapping[str, Any], kind: str, event: Mapping[str, Any] | None, number: int | None
     ) -> Item | None:
-        """Add an item; None where none may be added any more."""
+        """Add an item, or let it wait; None where none may be added any more."""
         if self.cut:
             self._outlet.mend("R059", "an item stands before it that is incomplete, so it was left out")
             self._ignore(fields, number, typed=True)
             return None
         said = word_of(fields.get("id")) or None
         item_id = said
-        if said is not None and said in self._by_id:
-            self._shared.add(said)
-        if said is None or said in self._by_id:
+        if said is None or self._identities.of_id(said) is not None:
             item_id = new_item_id(kind, self.response_id)
             if event is not None:
                 rule = "R064" if said is not None else "R067"
                 self._outlet.mend(rule, "its item was given an id of its own")
         assert item_id is not None
+        item = Item(fields, kind, item_id, number, self._outlet, implied=event is None)
+        self._identities.add(item, said)
+        self._identities.call(item, fields)
+        missing = lacking(kind, fields)
+        if missing:
+            if event is not None:
+                self._outlet.mend("R068", f"its {' and '.join(missing)} was missing, so it waited for that")
+            self._waiting[item] = Waiting(item, event, dict(fields))
+        else:
+            self._say(item, fields, event)
+        return item
+
+    def _say(self, item: Item, fields: Mapping[str, Any], event: Mapping[str, Any] | None) -> None:
+        """Say that an item is added."""
         call_id = word_of(fields.get("call_id"))
-        if call_id and lifecycle.grammar_of(kind).calls:
+        if call_id and lifecycle.grammar_of(item.type).calls:
             if call_id in self._calls:
                 self._outlet.mend("R162", "its call was given a call_id of its own")
                 call_id = new_id("call", self.response_id)
                 fields = {**fields, "call_id": call_id}
             self._calls.add(call_id)
-        item = Item(fields, kind, item_id, len(self.items), number, self._outlet)
         self.items.append(item)
-        self._by_id[item_id] = item
-        if number is not None:
-            self._by_number[number] = item
-        item.open(event)
-        return item
+        item.open(len(self.items) - 1, fields, event)
 
-    def _find(self, item_id: str | None, number: int | None, kind: str) -> Item | None:
-        """Return the open item that an event speaks of."""
-        named = self._by_id.get(item_id) if item_id is not None else None
-        placed = self._by_number.get(number) if number is not None else None
-        named = named if named is not None and not named.closed else None
-        placed = placed if placed is not None and not placed.closed else None
-        if placed is not None and item_id in self._shared:
-            return placed
-        if named is not None and placed is not None and named is not placed:
-            # One of the two names is wrong; the item that has no such events is not meant.
-            return placed if kind not in ("", named.type) and kind == placed.type else named
-        if named is not None:
-            return named
-        unheard = item_id is None or item_id not in self._by_id
-        if placed is not None and (kind in ("", placed.type) or not unheard or item_id is None):
-            return placed
-        fitting = [item for item in self.open if kind in ("", item.type)]
-        if len(fitting) != 1:
-            return None
-        if number is None:
-            # Where nothing but ids tells, and each event has a new one, they tell nothing.
-            return fitting[0]
-        return fitting[0] if number not in self._by_number and (item_id is None or not unheard) else None
+    # Calls that wait.
 
-    def _closed(self, item_id: str | None, number: int | None, kind: str) -> Item | None:
-        """Return the item that is done and that an event speaks of."""
-        named = self._by_id.get(item_id) if item_id is not None else None
-        if named is not None:
-            return named
-        placed = self._by_number.get(number) if number is not None else None
-        if placed is not None and (item_id is None or kind in ("", placed.type)):
-            return placed
-        last = self.items[-1] if self.items else None
-        if number is None and item_id is None and last is not None and kind in ("", last.type):
-            return last
-        return None
+    def _learn(self, item: Item, fields: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Take a late added of a call that waits."""
+        waiting = self._waiting[item]
+        waiting.added, waiting.fields = event, {**waiting.fields, **fields}
+        self._identities.call(item, fields)
+        item.implied = False
+        if not lacking(item.type, waiting.fields):
+            self._say_waiting(item, {})
+
+    def _say_waiting(self, item: Item, shown: Mapping[str, Any]) -> bool:
+        """Say a call that waits, and what was kept of it; return whether that could be. *shown*: the finished item."""
+        waiting = self._waiting[item]
+        missing = lacking(item.type, waiting.fields)
+        if "name" in missing or self.cut:
+            self._leave_out(item)
+            return False
+        if missing:
+            # The only name that the upstream may know it by again is its id.
+            call_id = word_of(waiting.fields.get("id"))
+            if not call_id or call_id in self._calls:
+                call_id = new_id("call", self.response_id)
+            waiting.fields["call_id"] = call_id
+            self._outlet.mend("R068", f"nobody told what the call answers to; it was given the call_id {call_id!r}")
+        del self._waiting[item]
+        self._say(item, {**shown, **waiting.fields} if waiting.added is None else waiting.fields, waiting.added)
+        for name, event in waiting.held(shown):
+            item.take(name, event)
+        return True
+
+    def _leave_out(self, item: Item) -> None:
+        nameless = "name" in lacking(item.type, self._waiting.pop(item).fields)
+        self.nameless = self.nameless or nameless
+        why = "nobody told the name of its function" if nameless else "it was cut off"
+        self._outlet.mend("R076" if nameless else "R088", f"{item.type} {item.id} was left out: {why}")
+        item.closed = True

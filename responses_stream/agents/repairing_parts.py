@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
 from responses_stream import lifecycle
+from responses_stream.agents.chat_completions_values import Characters
 from responses_stream.agents.repairing_report import Json, Outlet
 from responses_stream.agents.repairing_shapes import fitted_event
 from responses_stream.lifecycle import Role
@@ -58,6 +59,14 @@ def reconciled(said: str, value: object, rule: str, outlet: Outlet, what: str) -
     return said, ""
 
 
+def whole_pieces(characters: Characters, delta: str, outlet: Outlet) -> str | None:
+    """Return a delta in whole characters; None where it has but half a one, which waits for the next delta."""
+    whole = characters.take(delta)
+    if whole != delta:
+        outlet.mend("R001", "characters that were cut in two were joined", habit="halves")
+    return whole if whole or not delta else None
+
+
 class Part:
     """A part that was begun.
 
@@ -65,6 +74,7 @@ class Part:
         type: its type.
         place: where it stands among the parts of its row.
         number: how the upstream counts it; None where it does not.
+        implied: whether no event told that it begins, but its own text.
         state: where it stands in its table.
         final: what the done item shows in its place, once it is closed.
     """
@@ -73,8 +83,10 @@ class Part:
         self.type, self.place, self.number = part_type, place, number
         self.state = lifecycle.ABSENT
         self.final: Any = None
+        self.implied = False
         self._outlet, self._say_event = outlet, say
         self._names, self._family = NAMES[part_type], FAMILIES[part_type]
+        self._characters = Characters()
         self._texts: list[str] = []
         self._value: str | None = None
         self._tokens = 0
@@ -155,6 +167,10 @@ class Part:
         if self.state == lifecycle.VALUE_DONE:
             self._close(shown if isinstance(shown, dict) else None, None)
 
+    def so_far(self) -> Any:
+        """Return what an item shows in its place that may not be done any more."""
+        return self.final if self.closed else {**self._begun, **self._empty(), self._family.value: self.text}
+
     def _say(self, name: str, members: Mapping[str, Any], event: Mapping[str, Any] | None) -> Json:
         said = self._say_event(name, members, event, self)
         self.state = lifecycle.PARTS[self.type][self.state][name]
@@ -168,6 +184,9 @@ class Part:
         delta = event.get("delta")
         if not isinstance(delta, str):
             self._outlet.mend("R013" if delta is None else "R015", "its delta was no text, and it was left out")
+            return
+        delta = whole_pieces(self._characters, delta, self._outlet)
+        if delta is None:
             return
         self._texts.append(delta)
         logprobs = event.get("logprobs")
@@ -307,9 +326,24 @@ def meant_in(row: list[Part], number: int | None, role: Role, kind: str) -> Part
     if named is not None or role is Role.BEGINS:
         return named
     due = [part for part in row if not part.closed]
-    if len(due) == 1 and (number is None or number >= len(row) or due[0].place == number):
-        return due[0]
-    return next((part for part in due if part.type == kind), None) if number is None else None
+    if number is None:
+        # A piece is of the part that began last, and what is done is the first one.
+        same = [part for part in due if part.type == kind]
+        if role is Role.ADDS:
+            # Where nobody says that parts begin, more text behind a whole one is of the next part.
+            same = [part for part in same if part.state == lifecycle.OPEN or not part.implied]
+        if same:
+            return same[-1 if role is Role.ADDS else 0]
+        due = [part for part in due if part.state == lifecycle.OPEN and not part.implied]
+        return due[0] if len(due) == 1 else None
+    if due and _is_next(due[-1], number, kind):
+        return None
+    return due[0] if len(due) == 1 and (number >= len(row) or due[0].place == number) else None
+
+
+def _is_next(part: Part, number: int, kind: str) -> bool:
+    """Whether a higher number is that of a new part: where nobody says that parts begin, or it is of another kind."""
+    return part.number is not None and number > part.number and (part.implied or kind != part.type)
 
 
 def _is_part_of(one: object, whole: object) -> bool:

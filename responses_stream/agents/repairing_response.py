@@ -38,6 +38,15 @@ _DETAILS: Final = (
     ("input_tokens_details", "cached_tokens", "input_tokens"),
     ("output_tokens_details", "reasoning_tokens", "output_tokens"),
 )
+_COUNTS: Final = ("input_tokens", "output_tokens", "total_tokens")
+_COUNTED_AS: Final = MappingProxyType(
+    {
+        "prompt_tokens": "input_tokens",
+        "completion_tokens": "output_tokens",
+        "prompt_tokens_details": "input_tokens_details",
+        "completion_tokens_details": "output_tokens_details",
+    }
+)
 # The reason of an end that nobody gave a reason for: the usual one.
 _REASON: Final = "max_output_tokens"
 
@@ -73,6 +82,10 @@ class Copies:
             quiet: whether nothing of it is reported, because that it was missing is.
         """
         given = response or {}
+        usage = given.get("usage")
+        settled = counted(usage)
+        if usage is not None:
+            given = {**given, "usage": settled}
         # Where a copy was there before, what that did without is done without again (R047).
         known = {**_USUAL, **self._last}
         if not self.id:
@@ -99,7 +112,9 @@ class Copies:
             self._outlet.mend(rule, f"its output became the {len(output)} items that were said so far")
         self._settle_status(made, name, report=report)
         self._settle_end(made, told, report=report)
-        self._settle_usage(made, report=report)
+        if report and (settled != usage or _has_points(usage)):
+            what = "was left out" if settled is None else "was made to add up"
+            self._outlet.mend("R057", f"its usage {what}")
         self.id = str(made["id"])
         not_kept = ("output", "status", "usage", *_OF_ONE_STATUS)
         self._last |= {member: value for member, value in made.items() if member not in not_kept}
@@ -157,26 +172,18 @@ class Copies:
             if report and made.get(member) != before[member]:
                 self._outlet.mend(rule, f"its {member} became {_shown(made.get(member))}, with status {status!r}")
 
-    def _settle_usage(self, made: Json, *, report: bool) -> None:
-        """R057, B1: counts that add up, with details that are full or absent."""
-        usage = made.get("usage")
-        if usage is None:
-            return
-        settled = counted(usage)
-        if settled != usage:
-            made["usage"] = settled
-            if report:
-                self._outlet.mend(
-                    "R057", "its usage was made to add up" if settled is not None else "its usage was left out"
-                )
-
 
 def counted(usage: object) -> Json | None:
-    """Return a usage that adds up; None where it does not tell enough."""
+    """Return a usage that adds up (R057, B1); None where it does not tell enough.
+
+    Counts may come under the names of Chat Completions, and as numbers with a point.
+    """
     if not isinstance(usage, dict):
         return None
-    counts = {name: index_of(usage.get(name)) for name in ("input_tokens", "output_tokens", "total_tokens")}
-    read, written, total = counts.values()
+    usage = {_COUNTED_AS.get(name, name): value for name, value in usage.items()} | {
+        name: usage[name] for name in usage.keys() & set(_COUNTED_AS.values())
+    }
+    read, written, total = (_count(usage.get(name)) for name in _COUNTS)
     if read is None and total is not None and written is not None and total >= written:
         read = total - written
     if written is None and total is not None and read is not None and total >= read:
@@ -190,11 +197,20 @@ def counted(usage: object) -> Json | None:
         given = made[name] if isinstance(made[name], dict) else {}
         details: Json = {count: 0, **given}
         for member, value in details.items():
-            if member.endswith("_tokens") and index_of(value) is None:
-                details[member] = 0
+            if member.endswith("_tokens"):
+                details[member] = _count(value) or 0
         details[count] = min(details[count], made[of])
         made[name] = details
     return made
+
+
+def _has_points(usage: object) -> bool:
+    """Whether a count is a number with a point, which is equal to one that has none."""
+    return isinstance(usage, dict) and any(isinstance(usage.get(name), float) for name in _COUNTS)
+
+
+def _count(value: object) -> int | None:
+    return int(value) if isinstance(value, float) and value >= 0 and value.is_integer() else index_of(value)
 
 
 def _shown(value: object) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 from responses_stream import lifecycle
-from responses_stream.agents.repairing_parts import reconciled
+from responses_stream.agents.chat_completions_values import Characters
+from responses_stream.agents.repairing_parts import reconciled, whole_pieces
 from responses_stream.agents.repairing_report import Json, Outlet
 from responses_stream.agents.repairing_routes import route, route_to_end
 from responses_stream.validation.items import STRINGS, at
-from responses_stream.validation.structure import word_of
 
 Say: TypeAlias = Callable[[str, Mapping[str, Any], "Mapping[str, Any] | None"], None]
 """Says an event of a tool: its name, its members, and the event of the upstream that it is made of, if there is one."""
@@ -30,7 +30,6 @@ class Steps:
         state: where it is.
         value: the streamed string, once its done value was said.
         name: the name of the function, as its item was added.
-        heard: the name that the done event of its arguments told.
     """
 
     def __init__(
@@ -38,13 +37,19 @@ class Steps:
     ) -> None:
         self.state = lifecycle.OPEN
         self.value: str | None = None
-        self.name = self.heard = ""
+        self.name = ""
         self._type, self._grammar, self._outlet, self._say = kind, grammar, outlet, say
         self._own = frozenset(name for steps in grammar.steps.values() for name in steps)
         # What the item showed when it was added.
         self._early = fields
+        self._characters = Characters()
         self._texts: list[str] = []
         self._images = 0
+
+    @property
+    def text(self) -> str:
+        """What was said of the streamed string."""
+        return "".join(self._texts)
 
     @property
     def failed(self) -> bool:
@@ -129,8 +134,11 @@ class Steps:
         if not isinstance(delta, str):
             self._outlet.mend("R013" if delta is None else "R015", "its delta was no text, and it was left out")
             return None
-        self._texts.append(delta)
-        return {"delta": delta}
+        whole = whole_pieces(self._characters, delta, self._outlet)
+        if whole is None:
+            return None
+        self._texts.append(whole)
+        return {"delta": whole}
 
     def _image(self, event: Mapping[str, Any]) -> Json:
         """Count a partial image (R155)."""
@@ -142,7 +150,7 @@ class Steps:
     def _whole(self, name: str, event: Mapping[str, Any] | None) -> Json | None:
         """Return the members of the done event of the string, and say what no delta said of it."""
         member, place = STRINGS[self._type]
-        said = "".join(self._texts)
+        said = self.text
         value: object = said if self.value is None else self.value
         if event is not None:
             value = next((event[one] for one in (member, *_WHOLES) if one in event), None)
@@ -166,7 +174,6 @@ class Steps:
             return {}
         if event is None:
             return {"name": self.name} if self.name else {}
-        self.heard = word_of(event.get("name")) or ""
         if event.get("name", self.name) == self.name:
             return {}
         self._outlet.mend("R145", "its name was made that of the item")

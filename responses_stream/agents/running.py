@@ -3,8 +3,8 @@
 There are two sides. The producing one opens the session, runs the hooks and the agent, and keeps the session; it runs
 in a context of its own (`isolation`). The other one makes events of what it says. The session is kept before the
 terminal event is made, so that who has read that event can go on from it, and so that a store that fails can still be
-told. Whatever ends the turn early, be it a cancellation in the middle, closes the agent, tells the hooks, and keeps the
-session too (H21.36).
+told. Whatever ends the turn early, be it a cancellation in the middle or before the agent was asked, closes the agent,
+tells the hooks, and keeps the session too (H21.36).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from responses_stream.builders.events import AsyncEvents
 from responses_stream.builders.stream import ResponseEventStream
 from responses_stream.errors import DecodeError, InvalidType, InvalidValue
 
-__all__ = ["STORAGE_ERROR", "STORAGE_MESSAGE", "AgentRun"]
+__all__ = ["STORAGE_ERROR", "STORAGE_MESSAGE", "AgentRun", "TurnEvents"]
 
 _log: Final = logging.getLogger("responses_stream")
 
@@ -69,13 +69,19 @@ class AgentRun:
     _opened: bool = attrs.field(default=False, init=False)
     _over: bool = attrs.field(default=False, init=False)
 
-    def events(self) -> AsyncEvents:
-        """Return the events of the response, to be read once; what reads them closes them.
+    def events(self) -> TurnEvents:
+        """Return the events of the response, to be read once, within ``async with``.
 
         While they are read, whatever the agent or a hook raised comes out, but `RunFailed`, which is told.
+
+        Raises:
+            InvalidType, InvalidValue: the model is no name.
         """
-        updates = in_context(self._updates(), context_of(BoundTurn.of(self.turn)))
-        return said_on(self.stream, updates, model=self.model, tool_calls=self.tool_calls)
+        context = context_of(BoundTurn.of(self.turn))
+        context.run(self.session.bind)
+        updates = in_context(self._updates(), context)
+        events = said_on(self.stream, updates, model=self.model, tool_calls=self.tool_calls)
+        return TurnEvents(events, self.session)
 
     async def _updates(self) -> AsyncGenerator[Said, None]:
         """Yield what is said; the session is kept behind the last of it, whatever that is."""
@@ -177,6 +183,32 @@ class AgentRun:
     def _storage_failed(self, what: str) -> RunFailed:
         _log.error("the session of %s could not be %s", self.turn.response_id, what, exc_info=True)
         return RunFailed(STORAGE_ERROR, STORAGE_MESSAGE)
+
+
+class TurnEvents(AsyncEvents):
+    """The events of a turn, which begins where they are entered. Closing them ends it, also before the agent was asked.
+
+    Raises:
+        RuntimeError: where they are entered, as `Session.begin` does.
+    """
+
+    __slots__ = ("_events", "_session")
+
+    def __init__(self, events: AsyncEvents, session: Session) -> None:
+        super().__init__(events)
+        self._events, self._session = events, session
+
+    async def __aenter__(self) -> TurnEvents:
+        self._session.begin()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """See `AsyncEvents.aclose`."""
+        await self._events.aclose()
+        await self._session.close(broken=True)
 
 
 async def _updates_of(result: AgentResult) -> AsyncGenerator[Said, None]:

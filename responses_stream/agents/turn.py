@@ -99,7 +99,8 @@ class Turn:
         response_id: the response that the turn makes.
         request: the body of the request, read.
         session: what the turn before has left here, as JSON values, a copy of this turn's own; None at first and where
-            it is not known (any more). What stands here when the turn has ended is what the next one finds.
+            it is not known (any more), for which there is `get_history`. What stands here when the turn has ended is
+            what the next one finds.
         isolation: whose turn it is.
         previous_response_id: the response that the request goes on from, or None.
         conversation_id: the conversation that the request belongs to, or None.

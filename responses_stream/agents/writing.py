@@ -1,8 +1,8 @@
 """What an agent says, piece by piece, as the events of a response: which content is which item of the protocol.
 
 Pieces that follow each other are one item where they are of the same kind, text a message and thoughts a reasoning
-item, until something else is said. Calls go on until their result comes, whatever is said meanwhile; in what order that
-gets on the wire is for `writing_line`.
+item, until their speaker says something else. Calls go on until their result comes, whatever is said meanwhile; in what
+order that gets on the wire is for `writing_line`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,9 @@ class Writing:
     _line: Line = attrs.field(init=False)
     _calls: Calls = attrs.field(init=False)
     _raw: dict[str, RawItem] = attrs.field(init=False, factory=dict)
-    _announced: Text | None = attrs.field(init=False, default=None)
+    _announced: dict[str | None, Text] = attrs.field(init=False, factory=dict)
+    # Messages that another id has ended; None once it was told that one of them goes on.
+    _passed: set[str] | None = attrs.field(init=False, factory=set)
     _used: Usage | None = attrs.field(init=False, default=None)
     _reason: str | None = attrs.field(init=False, default=None)
 
@@ -121,8 +123,13 @@ class Writing:
         """
         if not self._begun:
             yield from self.begin(said)
+        self._line.speaker, ends = None, False
+        if isinstance(said, Update):
+            self._line.speaker, ends = values.text_or_none("speaker", said.speaker), said.ends
         for content in contents_of(said):
             yield from self._take(content)
+        if ends:
+            yield from self._line.end_others()
 
     def end(self) -> Told:
         """Say that the agent has said everything."""
@@ -194,9 +201,20 @@ class Writing:
             # No message is empty; what the first piece says of its message is kept until there is something in it.
             if content.message_id is None and content.phase is None:
                 return ()
-            self._announced = content
+            self._announced[self._line.speaker] = content
             return self._line.end_flow()
+        self._note_passing(tail, content)
         return self._open(self._message(content.message_id, content.phase), content)
+
+    def _note_passing(self, tail: Message | None, content: Text) -> None:
+        if self._passed is None or self._line.speaker is not None:
+            return
+        if tail is not None and tail.message_id is not None:
+            self._passed.add(tail.message_id)
+        if content.message_id in self._passed:
+            self._passed = None
+            told = "%s: the message %r goes on behind another, and is cut; where several speak at the same time, "
+            _log.warning(told + "say who with Update(speaker=...)", self._stream.response_id, content.message_id)
 
     def _refusal(self, content: Refusal) -> Iterable[ResponseStreamEvent]:
         if not content.refusal:
@@ -205,7 +223,7 @@ class Writing:
         return self._open(self._message(), content) if tail is None else self._line.give(tail, content)
 
     def _message(self, message_id: str | None = None, phase: Any = None) -> Message:
-        announced, self._announced = self._announced, None
+        announced = self._announced.pop(self._line.speaker, None)
         if announced is not None and _goes_on(message_id, announced.message_id):
             message_id, phase = announced.message_id, announced.phase or phase
         return Message(self._stream, values.choice("phase", phase, "commentary", "final_answer", None), message_id)

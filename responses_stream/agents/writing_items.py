@@ -46,12 +46,14 @@ class ItemInMaking(ABC):
     """An item that the agent speaks of.
 
     Attributes:
+        speaker: who speaks of it; None is the agent as a whole.
         waiting: the pieces that came before it was its turn.
         ended: whether the agent has said all of it.
         begun: whether it is, or was, its turn.
     """
 
     _stream: ResponseEventStream
+    speaker: str | None = attrs.field(init=False, default=None)
     waiting: list[Content] = attrs.field(init=False, factory=list)
     ended: bool = attrs.field(init=False, default=False)
     begun: bool = attrs.field(init=False, default=False)

@@ -2,6 +2,9 @@
 
 Only one item is open at a time (R084), and they are done in the order in which they were added (R087): that is how
 clients know it, and what nobody has to sort. What is said of an item that waits is kept until it is its turn.
+
+An agent may have several speakers. What one says ends what it was saying before, and leaves alone what others are
+saying. The agent as a whole, the speaker None, is interrupted by anybody: nobody would tell when it has ended.
 """
 
 from __future__ import annotations
@@ -27,10 +30,12 @@ class Line:
     """The items of *response_id* that are not done, in their order.
 
     Attributes:
+        speaker: who speaks now.
         stopped: whether an item was done as incomplete, so that nothing may follow (R059).
     """
 
     _response_id: str
+    speaker: str | None = attrs.field(init=False, default=None)
     stopped: bool = attrs.field(init=False, default=False)
     _items: list[ItemInMaking] = attrs.field(init=False, factory=list)
 
@@ -39,22 +44,22 @@ class Line:
 
     @property
     def message(self) -> Message | None:
-        """The message that is on the wire, where it is what the agent goes on with."""
+        """The message that is on the wire, where it is what the agent as a whole goes on with."""
         items = self._items
-        return items[0] if len(items) == 1 and isinstance(items[0], Message) else None
+        return items[0] if len(items) == 1 and isinstance(items[0], Message) and items[0].speaker is None else None
 
     def tail(self, kind: type[_I]) -> _I | None:
-        """Return the last item, where it is of *kind* and the agent goes on with it."""
-        if self._items and isinstance(tail := self._items[-1], kind) and not tail.ended:
-            return tail
-        return None
+        """Return the last item of who speaks now, where it is of *kind* and goes on."""
+        tail = next((item for item in reversed(self._items) if item.speaker == self.speaker), None)
+        return tail if isinstance(tail, kind) and not tail.ended else None
 
     def open(self, kind: type[_I]) -> list[_I]:
-        """Return the items of *kind* that the agent goes on with."""
+        """Return the items of *kind* that go on."""
         return [item for item in self._items if isinstance(item, kind) and not item.ended]
 
     def stand(self, item: ItemInMaking, content: Content | None = None) -> Told:
         """Let *item* stand in line, with its first piece."""
+        item.speaker = self.speaker
         if content is not None:
             item.waiting.append(content)
         self._items.append(item)
@@ -82,15 +87,16 @@ class Line:
 
     def end_flow(self) -> Told:
         """End what goes on only as long as nothing else comes: text, thoughts, and an item that was held back."""
-        for kind in (Message, Thought, RawItem):
-            if (tail := self.tail(kind)) is not None:
-                yield from self.end(tail)
+        yield from self._interrupt(Message, Thought, RawItem)
 
     def end_others(self) -> Told:
         """End the client's calls as well: whoever says something else has said all of them."""
-        yield from self.end_flow()
-        for call in self.open(ClientCall):
-            yield from self.end(call)
+        yield from self._interrupt(Message, Thought, RawItem, ClientCall)
+
+    def _interrupt(self, *kinds: type[ItemInMaking]) -> Told:
+        for item in self.open(ItemInMaking):  # type: ignore[type-abstract]  # any of them
+            if isinstance(item, kinds) and item.speaker in (None, self.speaker):
+                yield from self.end(item)
 
     def cut(self, *, whatever_comes: bool = False) -> Told:
         """Say that what is open ends early: the last item as incomplete, others as failed where their type can.
@@ -99,6 +105,8 @@ class Line:
         """
         for held in self.open(RawItem):
             held.ended = True
+        # Nothing may come behind a call with half of its arguments, so what is whole comes before those that can wait.
+        self._items.sort(key=lambda item: not (item.begun or item.ended or item.may_stand))
         while self._items:
             try:
                 yield from self._cut_first()

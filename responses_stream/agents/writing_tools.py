@@ -65,11 +65,7 @@ class Calls:
         call = self._calls.get(content.call_id)
         if call is None:
             _check_first("FunctionCall", content.call_id, content.name)
-            yield from self._line.end_flow()
-            # A call that has all of its arguments ends with the next one; others go on beside it.
-            for other in self._line.open(ClientCall):
-                if other.is_whole:
-                    yield from self._line.end(other)
+            yield from self._end_whole()
             call = self._calls[content.call_id] = ClientCall(self._stream, content)
             call.note(content)
             yield from self._line.stand(call, content)
@@ -105,15 +101,23 @@ class Calls:
             yield from self._line.end_flow()
             return
         _check_first("ToolCall", content.call_id, content.name)
-        yield from self._line.end_flow()
+        yield from self._end_whole()
         call = self._tools[content.call_id] = HostedCall(self._stream, content.name, content.server_label or self.label)
         yield from self._line.stand(call, content)
+
+    def _end_whole(self) -> Told:
+        """End what a new call ends: a call that has all of its arguments; others go on beside it."""
+        yield from self._line.end_flow()
+        for call in self._line.open(ClientCall):
+            if call.is_whole:
+                yield from self._line.end(call)
 
     def _own_call(self, content: ToolCall) -> Told:
         yield from self._line.end_flow()
         own = self._own.get(content.call_id)
         if own is None:
             _check_first("ToolCall", content.call_id, content.name)
+            yield from self._end_whole()
             call = ClientCall(self._stream, FunctionCall(content.call_id, content.name))
             own = self._own[content.call_id] = OwnCall(self._stream, call)
             yield from self._line.stand(own)

@@ -102,6 +102,14 @@ class StreamCore:
         self._call_ids.add(call_id)
         return item_id, call_id
 
+    def has_item(self, item_id: str) -> bool:
+        """Whether an item of this response has that id."""
+        return item_id in self._item_ids
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether a call of this response has that id."""
+        return call_id in self._call_ids
+
     def _go_on_from(self, item: OutputItem, where: str) -> None:
         """Reserve the ids of an item that was there before (H17.20), which has to be one that may stay.
 

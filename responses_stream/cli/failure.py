@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from responses_stream.errors import ResponsesStreamError
+from responses_stream.stores.examination import said_by
+from responses_stream.stores.secrets import without_password
 
 
 class CommandError(ResponsesStreamError):
@@ -15,3 +17,9 @@ class CommandError(ResponsesStreamError):
     def __init__(self, message: str, status: int = 2) -> None:
         self.status = status
         super().__init__(message)
+
+
+def store_failure(url: str, error: Exception) -> CommandError:
+    """Return the failure of a command whose store *url* has raised *error*: what the engine has to say, on one line."""
+    # Some clients repeat in their errors what they were given.
+    return CommandError(f"{without_password(url)}: {without_password(said_by(error))}", status=1)

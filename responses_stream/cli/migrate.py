@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from responses_stream.cli.failure import CommandError
+from responses_stream.cli.failure import CommandError, store_failure
 from responses_stream.errors import ResponsesStreamError
 from responses_stream.hosting.settings import BadOption, BadOptionsFile, load_options
 from responses_stream.hosting.storing import open_store, without_password
@@ -48,6 +48,6 @@ def run(chosen: argparse.Namespace) -> int:
     try:
         before, after = anyio.run(migrate, store)
     except Exception as error:  # whatever the engine has to say, its user has to hear
-        raise CommandError(f"{place}: {error}", status=1) from None
+        raise store_failure(url, error) from None
     print(f"{place}: version {after}" if before == after else f"{place}: version {before} is now version {after}")
     return 0

@@ -1,7 +1,7 @@
 """``responses-stream serve TARGET``: finds a `ResponsesServer` in a module or a file, and runs it.
 
-Every option of a server has a flag. A flag wins over what the program gave its server, that over the environment, and
-that over the file of ``--config`` (`hosting/settings.py`).
+Every option of a server has a flag; where it is a yes or no, the flag alone says yes. A flag wins over what the program
+gave its server, that over the environment, and that over the file of ``--config`` (`hosting/settings.py`).
 """
 
 from __future__ import annotations
@@ -9,12 +9,14 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
+import uuid
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from responses_stream.cli.failure import CommandError
+from responses_stream.cli.failure import CommandError, store_failure
 from responses_stream.cli.targets import load_target
 from responses_stream.errors import InvalidValue
 from responses_stream.hosting.listening import Listen
@@ -40,7 +42,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = commands.add_parser(
         "serve",
         help="serve a handler",
-        usage="%(prog)s [-h] [--config FILE] [--OPTION VALUE ...] TARGET",
+        usage="%(prog)s [-h] TARGET [--config FILE] [--OPTION VALUE ...]",
         description="Serve the responses of a handler.",
         # Cut short, --model would be --models; it is not what who writes it wants.
         allow_abbrev=False,
@@ -54,7 +56,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     for topic, members in itertools.groupby(settings(), key=lambda setting: setting.topic):
         group = parser.add_argument_group(f"options of {topic}")
         for setting in members:
-            group.add_argument(setting.flag, metavar="VALUE", type=_checked(setting), help=_help(setting))
+            add = partial(group.add_argument, setting.flag, type=_checked(setting), help=_help(setting))
+            if setting.type is bool:
+                add(metavar="true|false", nargs="?", const="true")
+            else:
+                add(metavar="VALUE")
     parser.set_defaults(command=run)
 
 
@@ -63,7 +69,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     Raises:
         CommandError: the target or the transport cannot be found, an option cannot be, the transport cannot do what
-            is asked, or the address cannot be listened on.
+            is asked, the store cannot be used, or the address cannot be listened on.
     """
     from responses_stream.hosting.storing import MissingStore
     from responses_stream.hosting.transports import CannotServe, UnknownTransport
@@ -83,6 +89,8 @@ def run(chosen: argparse.Namespace) -> int:
     server.configure(options)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        if options.store is not None:
+            _check_store(options.store)
         server.run()
     except (UnknownTransport, CannotServe, MissingStore, InvalidValue) as error:
         raise CommandError(str(error)) from None
@@ -96,6 +104,31 @@ def run(chosen: argparse.Namespace) -> int:
         ).place
         raise CommandError(f"cannot listen on {place}: {error}", status=1) from error
     return 0
+
+
+def _check_store(url: str) -> None:
+    """Use a store once: what its engine says is one line here, and in a transport it is whatever that makes of it.
+
+    Raises:
+        CommandError: it cannot be used.
+        InvalidValue, MissingStore: it stands for no store.
+    """
+    import anyio
+
+    from responses_stream.hosting.storing import open_store
+
+    store = open_store(url)
+
+    async def use() -> None:
+        try:
+            await store.release(f"serve-{uuid.uuid4().hex}")  # a write, as all need it, that changes nothing
+        finally:
+            await store.aclose()
+
+    try:
+        anyio.run(use)
+    except Exception as error:  # whatever the engine has to say, its user has to hear
+        raise store_failure(url, error) from None
 
 
 def load_server(target: str) -> ResponsesServer:
@@ -119,7 +152,9 @@ def _checked(setting: Setting) -> Callable[[str], str]:
         try:
             load_options(environment={}, command_line={setting.name: text})
         except BadOption as error:
-            raise argparse.ArgumentTypeError(error.reason) from None
+            # What stands behind a bare flag counts as its value.
+            hint = "; a flag without a value stands behind TARGET" if setting.type is bool else ""
+            raise argparse.ArgumentTypeError(error.reason + hint) from None
         return text
 
     return check

@@ -106,7 +106,7 @@ class Answering:
             raise no_websocket()
         host = self._host()
         check_may_wait(request)
-        home = await host.ready()
+        home = await host.ask(host.ready())
         await host.identity(call)
         if host.runs.draining:
             raise shutting_down()

@@ -7,8 +7,9 @@ is given its end here (pains.md E5), and so is one whose end the store did not t
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import Context
 from typing import Final
 
@@ -25,6 +26,7 @@ from responses_stream.hosting.endings import (
     cancelled,
     failed,
 )
+from responses_stream.hosting.errors import HttpError
 from responses_stream.hosting.owner import Home
 from responses_stream.hosting.progress import progress_of
 from responses_stream.hosting.recording import ending_of
@@ -39,6 +41,9 @@ from responses_stream.stores.base import Fenced, Key, Notices, NotStored, Respon
 _log: Final = logging.getLogger("responses_stream")
 
 _RETRY_SECONDS: Final = 1.0
+
+_AT_ONCE: Final = 8
+"""How many responses are seen to at the same time."""
 
 _IN_TIME: Final = 0.75
 """By which part of the lease it has to be renewed; the rest is for the way to the store."""
@@ -69,10 +74,14 @@ class Attendance:
     recover: Callable[[Key], Awaitable[bool]] | None = None
     telemetry: StoreTelemetry | None = None
     _left: dict[Key, None] = attrs.field(init=False, factory=dict)
-    _scope: anyio.CancelScope | None = attrs.field(init=False, default=None)
+    _postponed: dict[Key, None] = attrs.field(init=False, factory=dict)
+    _scopes: list[anyio.CancelScope] = attrs.field(init=False, factory=list)
     _renewed: float | None = attrs.field(init=False, default=None)
     _renewed_at: float = attrs.field(init=False, default=0.0)
     _in_doubt: bool = attrs.field(init=False, default=False)
+    _lenience: float = attrs.field(init=False, default=0.0)
+    _lenient_until: float = attrs.field(init=False, default=-math.inf)
+    _news: anyio.Event = attrs.field(init=False)
 
     async def begin(self, home: Home) -> None:
         """Take the lease, and see what is there; after that, go on in the background. Once for each event loop.
@@ -91,14 +100,19 @@ class Attendance:
             home.attended = None
             raise
         # In a context of its own: it outlives the request that happens to be the first, with its log and its trace.
-        self._scope = anyio.CancelScope()  # made here, because it may be cancelled before its task has begun
-        Context().run(home.tasks.start_soon, self._go_on, notices, self._scope)
+        self._news = anyio.Event()
+        self._take(notices)
+        for work in (self._renew, self._see_to_all):
+            scope = anyio.CancelScope()  # made here, because it may be cancelled before its task has begun
+            self._scopes.append(scope)
+            Context().run(home.tasks.start_soon, work, scope)
         home.attended.set()
 
     def end(self, home: Home) -> None:
         """Look after nothing any more. The store has to be released after that, which is for the caller to do."""
-        if self._scope is not None:
-            self._scope.cancel()
+        for scope in self._scopes:
+            scope.cancel()
+        self._scopes.clear()
         home.attended = None
         self._renewed = None
 
@@ -113,36 +127,40 @@ class Attendance:
             tell(self.telemetry.taken_over, outcome)
 
     async def _attend(self, seconds: float) -> Notices:
-        # The lease runs from some moment of the call on: from its begin, at the earliest.
         began, at = time.monotonic(), time.time()
-        notices = await self.store.attend(self.owner, self.lease, seconds)
+        # Who was away may not have been the only one: the others are to be back before what they make is taken.
+        grace = self._lenience if began < self._lenient_until else 0.0
+        notices = await self.store.attend(self.owner, self.lease, seconds, grace=grace)
+        # The lease runs from some moment of the call on: from its begin, at the earliest.
         self._renewed, self._renewed_at = began, at
         return notices
 
-    async def _go_on(self, notices: Notices, scope: anyio.CancelScope) -> None:
+    async def _renew(self, scope: anyio.CancelScope) -> None:
         with scope:
             while True:
-                await self._look_after(notices)
                 try:
                     notices = await self._attend(0 if self._was_late() else self.lease / 3)
                 except Exception:
                     _log.exception("the store cannot be attended; trying again")
                     notices = Notices()
                     await anyio.sleep(min(_RETRY_SECONDS, self.lease / 3))
+                self._take(notices)
 
     def _was_late(self) -> bool:
         """Tell whether the lease may be over before it is renewed."""
         age = self.lease_age()
-        # The clock of the day goes on where a whole machine stands still.
-        if age is None or max(age, time.time() - self._renewed_at) <= self.lease * _IN_TIME:
+        if age is None:
+            return False
+        age = max(age, time.time() - self._renewed_at)  # that of the day goes on where a whole machine stands still
+        if age <= self.lease * _IN_TIME:
             return False
         _log.warning("the lease was not renewed in time; other servers may have taken over what this one makes")
         self._in_doubt = True
+        self._lenience, self._lenient_until = age + self.lease, time.monotonic() + self.lease
         return True
 
-    async def _look_after(self, notices: Notices) -> None:
-        if self._in_doubt:
-            await self._disown()
+    def _take(self, notices: Notices) -> None:
+        """Take note of what there is to see to."""
         for key in notices.cancelled:
             run = self.runs.get(key)
             if run is not None:
@@ -150,18 +168,41 @@ class Attendance:
         # One that a run of ours makes may be somebody else's meanwhile, and ours again: that is for `recover` to see.
         orphans = (key for key in notices.orphans if self.runs.get(key) is None or self.recover is not None)
         self._left.update(dict.fromkeys(orphans))
-        for key in tuple(self._left):
+        self._news.set()
+
+    async def _see_to_all(self, scope: anyio.CancelScope) -> None:
+        """See to what there is, beside the lease: there may be thousands, and they must not cost us what is ours."""
+        with scope:
+            while True:
+                await self._news.wait()
+                self._news = anyio.Event()
+                if self._in_doubt:
+                    await self._disown()
+                if not self.runs.full:
+                    self._left.update(self._postponed)
+                    self._postponed.clear()
+                left = iter(tuple(self._left))
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(min(_AT_ONCE, len(self._left))):
+                        tasks.start_soon(self._see_to_each, left)
+                for key, run in self.runs.unsaved():
+                    if await self._end(key, STORAGE_ERROR, STORAGE_MESSAGE, run):
+                        run.unsaved = False
+                        self.runs.remove(key)
+
+    async def _see_to_each(self, left: Iterator[Key]) -> None:
+        for key in left:
             try:
                 is_over = await self._recovered(key) or await self._end(key, RESTARTED, RESTARTED_MESSAGE)
+            except HttpError as refused:
+                _log.info("%s is made again later: %s", key.response_id, refused)
+                self._postponed[key] = None
+                is_over = True
             except Exception:
                 _log.exception("%s could not be made again; trying again", key.response_id)
                 continue
             if is_over:
                 self._left.pop(key, None)
-        for key, run in self.runs.unsaved():
-            if await self._end(key, STORAGE_ERROR, STORAGE_MESSAGE, run):
-                run.unsaved = False
-                self.runs.remove(key)
 
     async def _disown(self) -> None:
         """Stop the runs whose responses were taken over; one that says nothing would never hear of it."""

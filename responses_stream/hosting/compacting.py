@@ -95,7 +95,7 @@ async def compact(host: Host, call: Call) -> HttpReply:
     if host.runs.draining:
         host.runs.admit()
     check_may_wait(call.request)
-    home = await host.ready()
+    home = await host.ask(host.ready())
     request = read_json(call.request.body, CompactResponse, host.options.max_json_depth)
     check_input(request.input, host.options.max_input_items)
     if len(given(request.prompt_cache_key) or "") > _LONGEST_CACHE_KEY:

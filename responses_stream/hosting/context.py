@@ -254,6 +254,8 @@ class SyncResponseContext(RequestContext):
 
 def _wait(look: Callable[[], Coroutine[object, object, T]]) -> T:
     try:
+        # A run that has ended has left its thread behind; what anyio waits for in its name would wait for ever.
+        anyio.from_thread.check_cancelled()
         return anyio.from_thread.run(look)
     except RuntimeError as error:
         if not isinstance(error, anyio.NoEventLoopError):

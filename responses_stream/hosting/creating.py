@@ -45,7 +45,7 @@ async def create(host: Host, call: Call) -> HttpReply:
     """
     if host.runs.draining:
         host.runs.admit()
-    home = await host.ready()
+    home = await host.ask(host.ready())
     identity = await host.identity(call)
     assert isinstance(call.request.body, bytes)
     if len(call.request.body) < LARGE_BODY:
@@ -90,7 +90,7 @@ async def create(host: Host, call: Call) -> HttpReply:
         host.runs.add(key, run, claim)
     except BaseException:
         with anyio.CancelScope(shield=True):
-            await unclaim(host, claimed, idempotency_key)
+            await host.ask(unclaim(host, claimed, idempotency_key))
         raise
     call.exchange.runs(run)
     home.start(play, host, home, run, key, idempotency_key, call.exchange)
@@ -140,7 +140,7 @@ async def _is_free(host: Host, key: Key) -> bool:
     """Tell whether the id that a client wants is not taken (H8.26)."""
     if host.runs.get(key) is None:
         try:
-            await host.store.get(key)
+            await host.ask(host.store.get(key))
         except NotStored:
             return True
     return False
@@ -175,7 +175,7 @@ async def _attach(
     if live is not None:
         held_by, held_digest = live.run.context.response_id, live.digest
     else:
-        claim = await host.store.claim(key.partition, idempotency_key, digest, key.response_id, host.owner)
+        claim = await host.ask(host.store.claim(key.partition, idempotency_key, digest, key.response_id, host.owner))
         if claim.mine:
             return None
         held_by, held_digest = claim.response_id, claim.digest
@@ -195,8 +195,9 @@ async def _answer_stored(host: Host, call: Call, key: Key, mode: Mode) -> HttpRe
     """Answer with a response that has ended, or that another process makes."""
     while True:
         try:
-            stored = await host.store.get(key)
-            kept = not stored.ended or not mode.stream or (await host.store.events(key, stored.last_number)).kept
+            stored = await host.ask(host.store.get(key))
+            is_needed = stored.ended and mode.stream
+            kept = not is_needed or (await host.ask(host.store.events(key, stored.last_number))).kept
         except NotStored:
             message = "A request with this Idempotency-Key is being answered. Retry later."
             raise HttpError(
@@ -214,4 +215,4 @@ async def _answer_stored(host: Host, call: Call, key: Key, mode: Mode) -> HttpRe
             return host.stream(call, Reader(key, host.store, None), host.session_headers())
         if stored.ended or mode.background:
             return host.json(call, stored.response)
-        await host.store.changed(key, stored.last_number, HEADERS_WAIT)
+        await host.ask(host.store.changed(key, stored.last_number, HEADERS_WAIT))

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from msgspec import UNSET
 
 from responses_stream.errors import Problem, ResponsesStreamError
+from responses_stream.hosting.endings import STORAGE_ERROR
 from responses_stream.hosting.http import Headers, HttpReply, HttpRequest
 from responses_stream.protocol.codec import encode
 from responses_stream.protocol.response import ErrorBody, ErrorPayload
@@ -85,6 +86,12 @@ class HttpError(ResponsesStreamError):
 def internal_error(source: Source = "platform") -> HttpError:
     """Return the error of a failure that the client cannot help: of this server, or with `upstream` of its handler."""
     return HttpError(500, INTERNAL_CODE, INTERNAL_MESSAGE, source=source)
+
+
+def storage_failure() -> HttpError:
+    """Return the error of a store that cannot be asked, which is no answer to the question (H20.16, decision 19)."""
+    message = "An internal error occurred where responses are stored. Please retry the request."
+    return HttpError(500, STORAGE_ERROR, message, source="platform")
 
 
 def not_found(response_id: str) -> HttpError:

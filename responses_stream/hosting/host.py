@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import attrs
 
 from responses_stream.hosting.attendance import Attendance
-from responses_stream.hosting.errors import HttpError, json_reply, not_found
+from responses_stream.hosting.errors import HttpError, json_reply, not_found, storage_failure
 from responses_stream.hosting.http import Headers, HttpReply
 from responses_stream.hosting.identity import Identify, Identity
 from responses_stream.hosting.options import ResponsesServerOptions
@@ -23,11 +24,15 @@ from responses_stream.protocol.conversions import get_conversation_id
 from responses_stream.protocol.ids import is_response_id
 from responses_stream.protocol.request import CreateResponse, given
 from responses_stream.sse import DONE, SSE_HEADERS
-from responses_stream.stores.base import Item, Key, NotStored, ResponseStore, StoredResponse
+from responses_stream.stores.base import Item, Key, NotStored, ResponseStore, StoredResponse, StoreError
 
 if TYPE_CHECKING:
     from responses_stream.hosting.compacting import CompactionHandler
     from responses_stream.hosting.websocket import Session
+
+T = TypeVar("T")
+
+_log: Final = logging.getLogger("responses_stream")
 
 _CODEX: Final = "codex"
 _STREAM_HEADERS: Final = tuple(SSE_HEADERS.items())
@@ -69,11 +74,30 @@ class Host:
     process: int = attrs.field(init=False, factory=os.getpid)
 
     async def ready(self) -> Home:
-        """Return the home of the running loop, once the store is attended there."""
+        """Return the home of the running loop, once the store is attended there.
+
+        Raises:
+            Exception: whatever the store has trouble with.
+        """
         home = await self.homes.home()
         if home.attended is None or not home.attended.is_set():
             await self.attendance.begin(home)
         return home
+
+    async def ask(self, asked: Awaitable[T]) -> T:
+        """Return what the store has *asked* of it to say, for a client who waits for that.
+
+        Raises:
+            StoreError: the store refuses.
+            HttpError: the engine behind it is in trouble (500).
+        """
+        try:
+            return await asked
+        except (StoreError, HttpError):
+            raise
+        except Exception:
+            _log.exception("the store has failed")
+            raise storage_failure() from None
 
     async def identity(self, call: Call) -> Identity:
         """Return whose a request is: the one step that authorises every verb (pains.md L1)."""
@@ -97,10 +121,10 @@ class Host:
         """Return what the store knows of a response.
 
         Raises:
-            HttpError: it is not there (404).
+            HttpError: it is not there (404), or the store does not tell (500).
         """
         try:
-            return await self.store.get(key)
+            return await self.ask(self.store.get(key))
         except NotStored:
             raise not_found(key.response_id) from None
 
@@ -130,18 +154,20 @@ async def history_before(host: Host, request: CreateResponse, identity: Identity
     """Return the newest items before the turn; nothing is looked up where the request names nothing (H8.24).
 
     Raises:
-        HttpError: the previous response is not there (decision 21).
+        HttpError: the previous response is not there (decision 21), or the store does not tell (500).
     """
     previous, conversation = given(request.previous_response_id), get_conversation_id(request)
     if not previous and conversation is None:
         return ()
     limit = host.options.default_fetch_history_count
     try:
-        return await host.store.history(
-            identity.partition,
-            previous_response_id=previous or None,
-            conversation_id=conversation,
-            limit=limit if limit > 0 else _ALL,
+        return await host.ask(
+            host.store.history(
+                identity.partition,
+                previous_response_id=previous or None,
+                conversation_id=conversation,
+                limit=limit if limit > 0 else _ALL,
+            )
         )
     except NotStored:
         raise previous_not_found(str(previous)) from None

@@ -147,6 +147,7 @@ def make_run(
         record=record,
         most_bytes=options.max_log_bytes,
         keep_failed=options.on_failure == "keep",
+        notebook=notebook,
         resumed=resumption is not None,
     )
     if resumption is not None:
@@ -185,6 +186,9 @@ async def play(host: Host, home: Home, run: Run, key: Key, idempotency_key: str 
         finally:
             watched.ends(run)
     finally:
+        if run.notebook is not None:
+            with anyio.CancelScope(shield=True):
+                await run.notebook.closed()
         if not run.unsaved:
             host.runs.remove(key)
         if run.left and not host.runs.draining:

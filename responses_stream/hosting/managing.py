@@ -40,7 +40,7 @@ async def cancel(host: Host, call: Call) -> HttpReply:
         HttpError: there is no such response (404), or it cannot be cancelled (400).
     """
     key = await host.key(call)
-    await host.ready()
+    await host.ask(host.ready())
     run = host.runs.get(key)
     if run is not None and run.mode.background and not run.begun.is_set():
         run.stop(Cause.CANCELLED, host.options.cancel_grace_seconds)
@@ -63,7 +63,7 @@ async def cancel(host: Host, call: Call) -> HttpReply:
     if stored.cancelling:
         return host.json(call, _cancelled(stored))
     try:
-        stored = await host.store.cancel(key)
+        stored = await host.ask(host.store.cancel(key))
     except NotStored:
         raise not_found(key.response_id) from None
     if not stored.ended:
@@ -82,7 +82,7 @@ async def _wait(host: Host, key: Key, run: Run | None, stored: StoredResponse) -
         with anyio.move_on_after(host.options.cancel_grace_seconds + host.options.lease_seconds):
             after = stored.last_number
             while not stored.ended:
-                await host.store.changed(key, after, STORE_SECONDS)
+                await host.ask(host.store.changed(key, after, STORE_SECONDS))
                 stored = await _again(host, key, stored)
                 after = max(after, stored.last_number)
         return stored
@@ -91,7 +91,7 @@ async def _wait(host: Host, key: Key, run: Run | None, stored: StoredResponse) -
 
 async def _again(host: Host, key: Key, before: StoredResponse) -> StoredResponse:
     try:
-        return await host.store.get(key)
+        return await host.ask(host.store.get(key))
     except NotStored:  # it was deleted while it was cancelled, which is fine (H4.14)
         return attrs.evolve(before, ended=True, status="cancelled", response=_cancelled(before))
 
@@ -117,15 +117,15 @@ async def delete(host: Host, call: Call) -> HttpReply:
         HttpError: there is no such response (404), or it is in flight (400).
     """
     key = await host.key(call)
-    await host.ready()
+    await host.ask(host.ready())
     run = host.runs.get(key)
     if run is not None and run.mode.held and not run.begun.is_set():
         raise bad_parameter("response_id", _IN_FLIGHT)
     try:
         if run is not None and run.unsaved:
             # It has ended, which the store could not be told (H6.6).
-            await host.store.cancel(key)
-        await host.store.delete(key)
+            await host.ask(host.store.cancel(key))
+        await host.ask(host.store.delete(key))
     except NotStored:
         raise not_found(key.response_id) from None
     except InFlight:
@@ -149,10 +149,12 @@ async def input_items(host: Host, call: Call) -> HttpReply:
     key = await host.key(call)
     query = query_of(call.request)
     limit, descending = _limit(query), _descending(query.get("order"))
-    await host.ready()
+    await host.ask(host.ready())
     try:
-        page = await host.store.input_items(
-            key, limit=limit, descending=descending, after=query.get("after"), before=query.get("before")
+        page = await host.ask(
+            host.store.input_items(
+                key, limit=limit, descending=descending, after=query.get("after"), before=query.get("before")
+            )
         )
     except NotStored:
         raise not_found(key.response_id) from None

@@ -24,6 +24,7 @@ from responses_stream.hosting.modes import Mode
 from responses_stream.hosting.moments import Moment
 from responses_stream.hosting.owner import Home
 from responses_stream.hosting.recording import Record, ending_of, in_time
+from responses_stream.hosting.recovery import Notebook
 from responses_stream.hosting.transcript import Transcript
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.stores.base import AlreadyStored, Ending, Fenced, NotStored
@@ -42,6 +43,7 @@ class Publication(ABC):
         transcript: the same, as the protocol sees it.
         record: where it is kept; None where nothing is.
         keep_failed: whether a failed response keeps what was done (decision 10).
+        notebook: what is noted for a run that goes on after this one; None where none will.
         begun: set when the handler has created the response, or never will.
         ended: set once the terminal event is there to be read, or none will come.
         refused: what a client that waits for JSON is told where there is no response to show.
@@ -63,6 +65,7 @@ class Publication(ABC):
     transcript: Transcript
     record: Record | None
     keep_failed: bool = True
+    notebook: Notebook | None = None
     begun: Moment = attrs.field(init=False, factory=Moment)
     ended: Moment = attrs.field(init=False, factory=Moment)
     refused: HttpError | None = attrs.field(init=False, default=None)
@@ -247,6 +250,8 @@ class Publication(ABC):
 
     def over(self) -> None:
         """Say that no more will come."""
+        if self.notebook is not None:
+            self.notebook.close()
         self.log.end()
         self.begun.set()
         self.ended.set()

@@ -41,6 +41,7 @@ async def recover(host: Host, key: Key) -> bool:
 
     Raises:
         NotStored, Fenced: it needs nothing any more.
+        HttpError: there are as many runs as there may be.
         Exception: whatever the store has trouble with.
     """
     if host.runs.draining:
@@ -68,11 +69,12 @@ async def recover(host: Host, key: Key) -> bool:
         _log.error("%s was begun again %d times, and is given up", key.response_id, notes.attempt)
         return False
     notes = Notes(notes.attempt + 1, notes.metadata)
-    # Before anything runs: a request that brings its server down must not do so for ever.
-    await Notebook(host.store, key, host.owner, notes.attempt).write(notes.metadata)
-    progress = progress_of(await all_frames(host.store, key))
-    home = await host.homes.home()
-    run = make_run(host, home, asked, resumption=Resumption(stored.last_number + 1, progress, notes))
+    with host.runs.place():
+        progress = progress_of(await all_frames(host.store, key))
+        home = await host.homes.home()
+        # Before anything runs: a request that brings its server down must not do so for ever.
+        await Notebook(host.store, key, host.owner, notes.attempt).write(notes.metadata)
+        run = make_run(host, home, asked, resumption=Resumption(stored.last_number + 1, progress, notes))
     host.runs.add(key, run)
     host.attendance.count("recovered")
     _log.warning("%s is made again, for the %d. time", key.response_id, notes.attempt)

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import anyio
 import attrs
 import msgspec
 
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.protocol.events import ResponseStreamEvent
 from responses_stream.sse import decode_events
-from responses_stream.stores.base import Key, NotStored, ResponseStore
+from responses_stream.stores.base import Fenced, Key, NotStored, ResponseStore
 
 MOST_METADATA: Final = 64 * 1024
 """How many bytes of JSON `context.metadata` may have: it is written as a whole, each time."""
@@ -76,6 +77,8 @@ class Notebook:
     key: Key
     owner: str
     attempt: int = 0
+    _is_closed: bool = attrs.field(init=False, default=False)
+    _writing: anyio.Lock = attrs.field(init=False, factory=anyio.Lock)
 
     async def write(self, metadata: Mapping[str, Any]) -> None:
         """Keep *metadata*.
@@ -83,16 +86,36 @@ class Notebook:
         Raises:
             InvalidType: something in it is not JSON.
             InvalidValue: it is too large.
-            NotStored, Fenced: the response is not ours any more.
+            NotStored, Fenced: the response is not ours any more, or its run has ended.
             Exception: whatever the store has trouble with.
         """
         try:
             data = msgspec.json.encode(Notes(self.attempt, metadata))
-        except (TypeError, ValueError) as error:
+            # What can be written and comes back as something else is not JSON either: bytes, sets, dates, NaN.
+            is_kept = msgspec.json.decode(data, type=Notes).metadata == metadata
+        except (TypeError, ValueError, RecursionError) as error:
             raise InvalidType("context.metadata", f"JSON ({error})", metadata) from None
+        if not is_kept:
+            raise InvalidType(
+                "context.metadata",
+                "dicts with strings as keys, lists, strings, finite numbers, booleans and None",
+                metadata,
+            )
         if len(data) > MOST_METADATA:
             raise InvalidValue("context.metadata", f"has {len(data)} bytes of JSON; {MOST_METADATA} are the most")
-        await self.store.note(self.key, self.owner, data)
+        async with self._writing:
+            if self._is_closed:
+                raise Fenced(self.key, "its run has ended")
+            await self.store.note(self.key, self.owner, data)
+
+    def close(self) -> None:
+        """Write no more: the run has ended, and a handler that was left in its thread may not know it yet."""
+        self._is_closed = True
+
+    async def closed(self) -> None:
+        """Wait until nothing is being written; after `close`, nothing will be."""
+        async with self._writing:
+            pass
 
     async def events(self) -> list[ResponseStreamEvent]:
         """Return all events that the store has; none where the response was not created yet, or was deleted.

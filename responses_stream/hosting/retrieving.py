@@ -35,7 +35,7 @@ async def retrieve(host: Host, call: Call) -> HttpReply:
     query = query_of(call.request)
     streams = flag(query, "stream")
     after = integer(query, "starting_after", -1, "starting_after must be an integer") if streams else -1
-    await host.ready()
+    await host.ask(host.ready())
     run = host.runs.get(key)
     if streams:
         return await _replay(host, call, key, run, after)
@@ -62,7 +62,7 @@ async def current(host: Host, key: Key, stored: StoredResponse) -> bytes:
     if stored.ended:
         return stored.response
     try:
-        said = progress_of(await all_frames(host.store, key)).response()
+        said = progress_of(await host.ask(all_frames(host.store, key))).response()
     except NotStored:
         raise not_found(key.response_id) from None
     said = said or decode_as(from_json(stored.response), ResponseObject)
@@ -80,7 +80,7 @@ async def _replay(host: Host, call: Call, key: Key, run: Run | None, after: int)
         raise bad_parameter("stream", _GONE if stored.ended else _NOT_STREAM)
     if stored.ended:
         try:
-            page = await host.store.events(key, stored.last_number)
+            page = await host.ask(host.store.events(key, stored.last_number))
         except NotStored:
             raise not_found(key.response_id) from None
         if not page.kept:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import attrs
 
 from responses_stream.hosting.cancellation import Cause
@@ -35,11 +38,17 @@ class Runs:
     most: int
     draining: bool = attrs.field(init=False, default=False)
     _live: dict[Key, Run] = attrs.field(init=False, factory=dict)
+    _reserved: int = attrs.field(init=False, default=0)
     _claimed: dict[tuple[str, str], Claimed] = attrs.field(init=False, factory=dict)
     _claims: dict[Key, tuple[str, str]] = attrs.field(init=False, factory=dict)
 
     def __len__(self) -> int:
         return len(self._live)
+
+    @property
+    def full(self) -> bool:
+        """Whether there are as many runs as there may be."""
+        return len(self._live) + self._reserved >= self.most
 
     def admit(self) -> None:
         """Check that another run may begin.
@@ -49,9 +58,23 @@ class Runs:
         """
         if self.draining:
             raise shutting_down()
-        if len(self._live) >= self.most:
+        if self.full:
             message = "The server is making as many responses as it can. Retry later."
             raise HttpError(503, "too_many_runs", message, source="platform", headers=(("retry-after", "1"),))
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """Keep the place of one run free; where it is left, that run can be added.
+
+        Raises:
+            HttpError: `admit` says so.
+        """
+        self.admit()
+        self._reserved += 1
+        try:
+            yield
+        finally:
+            self._reserved -= 1
 
     def get(self, key: Key) -> Run | None:
         """Return the live run of a response, if this server has it."""

@@ -160,7 +160,7 @@ class Memory:
 
 async def _check_stored(host: Host, key: Key) -> None:
     try:
-        await host.store.get(key)
+        await host.ask(host.store.get(key))
     except NotStored:
         raise previous_not_found(key.response_id) from None
 

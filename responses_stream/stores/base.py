@@ -384,10 +384,12 @@ class ResponseStore(Protocol):
         """Free the key, if *owner* has claimed it for *response_id*, which it then did not create."""
         ...
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         """Renew the lease of *owner* for *lease* seconds, and return what it has to look after.
 
-        Waits up to *seconds* for something; returns empty notices after that. A server calls this in a loop, from
+        Waits up to *seconds* for something; returns empty notices after that, and not much later. The leases of others
+        are over for it *grace* seconds after their time: who was away himself cannot tell who else is back soon. Those
+        who have let go, or whose process is known to be dead, get none. A server calls this in a loop, from
         before its first `create` on, more often than its lease lasts. What has to be done now and then, such as to drop
         what is past its retention, a store does in here. An owner that creates or claims before it attends has a lease
         of `FIRST_LEASE` seconds.

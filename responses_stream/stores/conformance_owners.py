@@ -184,6 +184,21 @@ class OwnerConformance(Conforming):
             await refused(NotStored, store.note(foreign, "you", b"6"))
 
     @conforms_when_time_passes
+    async def test_a_lease_is_over_later_for_who_gives_a_grace(self, store: ResponseStore) -> None:
+        await store.attend("late", 60, 0)
+        await store.attend("back", 60, 0)
+        await store.create(new("r", owner="late"))
+        await store.create(new("s", owner="back"))
+        self.make_time_pass(90)
+        assert not told(await store.attend("me", 600, 0, grace=60))
+        await store.attend("back", 600, 0, grace=60)
+        await store.append(Key("p", "s"), "back", 0, [frame(0)])
+        self.make_time_pass(31)
+        assert list((await store.attend("me", 600, 0, grace=60)).orphans) == [KEY]
+        await store.release("back")
+        assert list((await store.attend("me", 600, 0, grace=60)).orphans) == [Key("p", "s")]
+
+    @conforms_when_time_passes
     async def test_a_lease_that_is_renewed_goes_on(self, store: ResponseStore) -> None:
         await store.attend("me", 60, 0)
         await store.create(new("r"))

@@ -260,7 +260,7 @@ class MemoryStore:
         if held is not None and (held.response_id, held.owner.name) == (response_id, owner):
             self._forget_claim((partition, idempotency_key))
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         """See `ResponseStore.attend`."""
         await anyio.lowlevel.checkpoint()
         attending = self._owner(owner)
@@ -270,11 +270,11 @@ class MemoryStore:
             self._sweep()
             if self._owners.get(owner) is not attending:
                 return Notices()  # its lease ended while it waited, and another owner has taken what it had
-            notices = self._notices(attending)
+            notices = self._notices(attending, grace)
             left = until - anyio.current_time()
             if notices.cancelled or notices.orphans or left <= 0:
                 return notices  # at once: what is told here is told to nobody again
-            await attending.notice.wait(min(left, self._next_expiry(attending)))
+            await attending.notice.wait(min(left, self._next_expiry(attending) + grace))
 
     async def release(self, owner: str) -> None:
         """See `ResponseStore.release`."""
@@ -310,12 +310,12 @@ class MemoryStore:
             owner = self._owners[name] = Owner(name, self.clock() + FIRST_LEASE)
         return owner
 
-    def _notices(self, attending: Owner) -> Notices:
-        now = self.clock()
+    def _notices(self, attending: Owner, grace: float) -> Notices:
+        latest = self.clock() - grace
         cancelled = [key for key in attending.untold if key in attending.live]
         attending.untold.clear()
         orphans: list[Key] = []
-        for other in [owner for owner in self._owners.values() if owner is not attending and owner.expires <= now]:
+        for other in [owner for owner in self._owners.values() if owner is not attending and owner.expires <= latest]:
             for key, row in other.live.items():
                 row.owner = attending
                 orphans.append(key)

@@ -264,7 +264,7 @@ class PostgresStore:
 
         await settled(self._database.run(free))
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         """See `ResponseStore.attend`."""
         until = anyio.current_time() + seconds
         if seconds > 0:
@@ -275,7 +275,7 @@ class PostgresStore:
         with self._news.waiting(topic_of(owner)) as told:
             renewed: float | None = lease
             while True:
-                notices = await self._attend(owner, renewed)
+                notices = await self._attend(owner, renewed, grace)
                 if owner in self._database.unsure:
                     notices = await self._lease.run(lambda connection: self._reads.owned(connection, owner))
                     self._database.unsure.discard(owner)
@@ -283,7 +283,9 @@ class PostgresStore:
                     return notices  # at once: what is told here is told to nobody again
                 renewed = None
                 has_more = await self._sweep()
-                if not has_more and not await self._news.wait(told, until, LOOK):
+                # Whatever there is to drop: the lease has to be renewed in time.
+                over = anyio.current_time() >= until
+                if over or not (has_more or await self._news.wait(told, until, LOOK)):
                     return Notices()
 
     async def release(self, owner: str) -> None:
@@ -324,7 +326,7 @@ class PostgresStore:
                 await connection.close()
         return findings.found
 
-    async def _attend(self, owner: str, lease: float | None) -> Notices:
+    async def _attend(self, owner: str, lease: float | None, grace: float) -> Notices:
         me = this_process()
 
         async def attend(connection: AsyncConnection) -> list[tuple[bool, str, str]]:
@@ -335,10 +337,10 @@ class PostgresStore:
                 if name != owner and is_dead(Process(me.machine, pid, started))
             ]
             [now] = self._now
-            query = sql.SQL("SELECT * FROM {}.attend(%s, {}, %s, %s, %s, %s, %s)").format(
+            query = sql.SQL("SELECT * FROM {}.attend(%s, {}, %s, %s, %s, %s, %s, %s)").format(
                 sql.Identifier(self.schema), _AT
             )
-            found = await connection.execute(query, (to_text(owner), now, lease, *_process(me), dead))
+            found = await connection.execute(query, (to_text(owner), now, lease, *_process(me), dead, grace))
             return await found.fetchall()
 
         found, _ = await settled(self._lease.tried(attend, owner))

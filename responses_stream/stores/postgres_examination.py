@@ -14,6 +14,11 @@ OLDEST: Final = 120_000
 
 _MIGRATE: Final = "run `responses-stream migrate --store URL`"
 
+_MAY_CREATE: Final = """
+SELECT coalesce((SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s),
+    has_database_privilege(current_database(), 'CREATE'))
+"""
+
 _TAKEN: Final = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
     (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid())
@@ -60,7 +65,7 @@ async def _migration(connection: AsyncConnection, schema: str, findings: Finding
     elif version:
         findings.fail("migration", said, _MIGRATE, final=True)
     else:
-        [may] = await _row(connection, "SELECT has_database_privilege(current_database(), 'CREATE')")
+        [may] = await _row(connection, _MAY_CREATE, schema)
         # Nothing can be tried without tables, and it is not for a doctor to make them.
         if may:
             findings.fail("migration", f"there are no tables yet in the schema {schema}", _MIGRATE, final=True)
@@ -68,7 +73,7 @@ async def _migration(connection: AsyncConnection, schema: str, findings: Finding
             findings.fail(
                 "migration",
                 f"there are no tables yet in the schema {schema}, and this user may not make them",
-                f"{_MIGRATE} as one who may CREATE in the database",
+                f"{_MIGRATE} as one who may CREATE in the database, or in that schema where there is one",
                 final=True,
             )
 
@@ -86,7 +91,7 @@ async def _persistence(connection: AsyncConnection, findings: Findings) -> None:
         findings.ok("persistence", said)
 
 
-async def _row(connection: AsyncConnection, query: str) -> tuple[Any, ...]:
-    row = await (await connection.execute(query.encode())).fetchone()
+async def _row(connection: AsyncConnection, query: str, *values: str) -> tuple[Any, ...]:
+    row = await (await connection.execute(query.encode(), values or None)).fetchone()
     assert row is not None
     return row

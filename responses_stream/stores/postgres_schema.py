@@ -208,7 +208,7 @@ END $f$;
 -- Renews the lease where one is given, and takes what is to be looked after: cancelled responses, and orphans of the
 -- owners whose lease is over or who are named as dead.
 CREATE FUNCTION $s.attend(who text, at double precision, lease double precision, machine text, pid int, started text,
-    dead text[])
+    dead text[], grace double precision)
 RETURNS TABLE (is_orphan boolean, part text, name text) LANGUAGE plpgsql AS $f$ DECLARE gone text[]; BEGIN
     IF lease IS NOT NULL THEN
         INSERT INTO $s.owners VALUES (who, at + lease, machine, pid, started)
@@ -222,8 +222,8 @@ RETURNS TABLE (is_orphan boolean, part text, name text) LANGUAGE plpgsql AS $f$ 
         SELECT false, partition, id FROM told ORDER BY row;
     WITH found AS (
         DELETE FROM $s.owners WHERE owners.name IN (
-            SELECT one.name FROM $s.owners AS one WHERE one.name <> who AND (one.expires <= at OR one.name = ANY (dead))
-            FOR UPDATE SKIP LOCKED)
+            SELECT one.name FROM $s.owners AS one
+            WHERE one.name <> who AND (one.expires <= at - grace OR one.name = ANY (dead)) FOR UPDATE SKIP LOCKED)
         RETURNING owners.name)
         SELECT coalesce(array_agg(found.name), '{}') INTO gone FROM found;
     IF cardinality(gone) > 0 THEN
@@ -320,7 +320,10 @@ async def migrate(connection: AsyncConnection, schema: str) -> tuple[int, int]:
         if before == VERSION:
             return before, before
         if before == 0:
-            await connection.execute(f"CREATE SCHEMA IF NOT EXISTS {name}".encode())
+            # IF NOT EXISTS takes the right to create schemas even where there is one, of this user.
+            found = await connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (schema,))
+            if await found.fetchone() is None:
+                await connection.execute(f"CREATE SCHEMA {name}".encode())
         for script in _MIGRATIONS[before:]:
             await connection.execute(script.replace("$s", name).replace("$channel", channel_of(schema)).encode())
         if before == 0:

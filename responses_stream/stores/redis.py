@@ -82,7 +82,7 @@ class RedisStore:
 
     Raises:
         InvalidType: an option is of the wrong type.
-        InvalidValue: an option is out of range.
+        InvalidValue: an option is out of range, or the URL is none of Redis.
     """
 
     url: str = attrs.field(repr=shown)
@@ -98,6 +98,7 @@ class RedisStore:
 
     def __attrs_post_init__(self) -> None:
         self._redis = Connections(self.url, self.prefix, self.connections, self.patience)
+        self._redis.check()
         self._news = News("Redis", self._redis.told, (RedisError, OSError))
 
     async def create(self, new: NewResponse, frames: Sequence[bytes] = ()) -> None:
@@ -277,7 +278,7 @@ class RedisStore:
         """See `ResponseStore.unclaim`."""
         await self._write("unclaim", *map(to_bytes, (partition, idempotency_key, response_id, owner)))
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         """See `ResponseStore.attend`."""
         until = anyio.current_time() + seconds
         if seconds > 0:
@@ -289,8 +290,8 @@ class RedisStore:
             renewed: float | str = lease
             while True:
                 dead = await self._dead_besides(owner)
-                values = (to_bytes(owner), self._now, renewed, self.response_retention, own_process(), *dead)
-                [cancelled, orphans], _ = await self._sure("attend", *values, unsure=owner)
+                values = (to_bytes(owner), self._now, renewed, self.response_retention, own_process(), grace)
+                [cancelled, orphans], _ = await self._sure("attend", *values, *dead, unsure=owner)
                 notices = Notices(keys_of(cancelled), keys_of(orphans))
                 if owner in self._redis.unsure:
                     notices = await self._owned(owner)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import anyio
 import attrs
@@ -26,6 +28,8 @@ LOST: Final = (exceptions.ConnectionError, exceptions.TimeoutError, OSError)
 """What is raised where nobody knows whether Redis has done what it was told."""
 
 _FIRST_PAUSE: Final = 0.05
+_DATABASE: Final = re.compile(r"/?[0-9]*/?")
+"""The path of a URL; redis-py takes anything else for database 0, also the rest of a password."""
 
 
 @attrs.define(eq=False)
@@ -94,26 +98,43 @@ class Connections:
 
         Raises:
             StoreError: the store was closed.
-            InvalidValue: the URL is none of Redis.
         """
         if self.closed:
             raise StoreError(f"the store {self.prefix} is closed")
         if self._redis is None:
-            # No retries: we try again ourselves, who know what to make of what is refused the second time.
-            try:
-                pool: BlockingConnectionPool = BlockingConnectionPool.from_url(
-                    self.url,
-                    max_connections=self.most + 1,
-                    timeout=self.patience,
-                    socket_timeout=self.patience,
-                    socket_connect_timeout=self.patience,
-                    retry=Retry(NoBackoff(), 0),
-                )
-            except ValueError:  # what it says may quote a part of the password
-                raise InvalidValue("url", f"is no URL of Redis: {without_password(self.url)!r}") from None
-            self._redis = Redis.from_pool(pool)
+            self._redis = Redis.from_pool(self._pool())
             self._scripts = {name: self._redis.register_script(text) for name, text in SCRIPTS.items()}
         return self._redis
+
+    def check(self) -> None:
+        """Check the URL, without connecting.
+
+        Raises:
+            InvalidValue: redis-py cannot read it, or would silently take another database than is meant.
+        """
+        try:
+            pool: Any = self._pool()
+            pool.make_connection()
+            is_read = _DATABASE.fullmatch(urlsplit(self.url).path) is not None or self.url.startswith("unix:")
+        except Exception:  # of many types; and what it says may quote a part of the password
+            is_read = False
+        if not is_read:
+            raise InvalidValue(
+                "url",
+                f"is no URL of Redis: {without_password(self.url)!r}; a password has its / : @ ? # as %2F and so on, a "
+                "database is a number, and options that are not the store's are those of redis-py",
+            )
+
+    def _pool(self) -> BlockingConnectionPool:
+        # No retries: we try again ourselves, who know what to make of what is refused the second time.
+        return BlockingConnectionPool.from_url(
+            self.url,
+            max_connections=self.most + 1,
+            timeout=self.patience,
+            socket_timeout=self.patience,
+            socket_connect_timeout=self.patience,
+            retry=Retry(NoBackoff(), 0),
+        )
 
     async def told(self) -> AsyncGenerator[str, None]:
         """Yield the topics that Redis tells; first an empty one, as soon as it listens."""

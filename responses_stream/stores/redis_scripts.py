@@ -14,7 +14,8 @@ in a chain of turns after its key is free again. All keys begin with the prefix 
 | ``P:v:...`` | the rows of a conversation |
 | ``P:live:<owner>``, ``P:asked:<owner>`` | the live rows of an owner, and those that he has to cancel |
 | ``P:owners``, ``P:processes`` | the leases |
-| ``P:c:...``, ``P:cr:...``, ``P:co:...`` | a claim, the claims of a response, those of an owner |
+| ``P:c:...``, ``P:cr:...`` | a claim, the claims of a response |
+| ``P:co:<owner>`` | the claims of an owner for responses that are not there yet; once one is, they last as long as it |
 """
 
 from __future__ import annotations
@@ -47,10 +48,19 @@ local function register(owner, now, lease, process)
     call('ZADD', P .. ':owners', 'NX', string.format('%.6f', now + lease), owner)
     call('HSETNX', P .. ':processes', owner, process)
 end
+local function member_of(part, key) return #part .. ':' .. part .. ':' .. key end
+-- Whoever has claimed for this response, its owner's death does not take the claims away any more.
+local function settle_claims(part, name)
+    local keys = call('SMEMBERS', named('cr', part, name))
+    for _, key in ipairs(keys) do
+        local owner = call('HGET', named('c', part, key), 'owner')
+        if owner then call('SREM', P .. ':co:' .. owner, member_of(part, key)) end
+    end
+    return keys
+end
 local function forget_claims(part, name)
-    local claimed = named('cr', part, name)
-    for _, key in ipairs(call('SMEMBERS', claimed)) do call('DEL', named('c', part, key)) end
-    call('DEL', claimed)
+    for _, key in ipairs(settle_claims(part, name)) do call('DEL', named('c', part, key)) end
+    call('DEL', named('cr', part, name))
 end
 local function add_items(row, part, from, to)
     local position = call('LLEN', P .. ':n:' .. row)
@@ -67,7 +77,12 @@ local function add_frames(row, from, to)
         call('XADD', P .. ':e:' .. row, string.format('%d-%s', ARGV[at] + 1, ARGV[at + 1]), 'f', ARGV[at + 2])
     end
 end
-local function drop(row)
+-- A second more than is promised, so that what is over is over by the clock first.
+local function rest(keep) return math.ceil(keep * 1000) + 1000 end
+local function let_end(key, keep)
+    if call('PTTL', key) == -1 then call('PEXPIRE', key, rest(keep)) end
+end
+local function drop(row, keep)
     local said = hash(row, 'partition', 'id', 'owner', 'conversation')
     local part, name = said[1], said[2]
     if call('GET', named('key', part, name)) == row then call('DEL', named('key', part, name)) end
@@ -76,8 +91,14 @@ local function drop(row)
     call('DEL', P .. ':e:' .. row)
     call('SREM', P .. ':live:' .. said[3], row)
     call('SREM', P .. ':asked:' .. said[3], row)
-    if said[4] then call('ZREM', named('v', part, said[4]), row) end
+    if said[4] then
+        call('ZREM', named('v', part, said[4]), row)
+        let_end(named('v', part, said[4]), keep)
+    end
     forget_claims(part, name)
+    -- It may have had no end, and stay for those that continue it, whose own end is not told here.
+    for _, item in ipairs(call('LRANGE', P .. ':n:' .. row, 0, -1)) do let_end(named('at', part, item), keep) end
+    for _, kind in ipairs({':r:', ':n:', ':i:'}) do let_end(P .. kind .. row, keep) end
     while row do
         local one = hash(row, 'deleted', 'continuations', 'parent')
         if one[1] ~= '1' or tonumber(one[2]) > 0 then return end
@@ -115,7 +136,7 @@ if row_of(part, name, now, keep) then return 0 end
 local old = call('GET', named('key', part, name))
 if old and call('EXISTS', P .. ':r:' .. old) == 1 then
     call('HSET', P .. ':r:' .. old, 'continuations', 0)
-    drop(old)
+    drop(old, keep)
 end
 register(owner, now, tonumber(lease), process)
 local before = previous ~= '' and row_of(part, string.sub(previous, 2), now, keep)
@@ -141,6 +162,7 @@ end
 call('HSET', P .. ':r:' .. row, unpack(said))
 call('SET', named('key', part, name), row)
 call('SADD', P .. ':live:' .. owner, row)
+settle_claims(part, name)
 add_frames(row, 18, 17 + 3 * chunks)
 add_items(row, part, 18 + 3 * chunks, #ARGV)
 return 1
@@ -166,18 +188,18 @@ if ended == '1' then
     call('HDEL', P .. ':r:' .. row, 'recovery', 'notes')
     call('SREM', P .. ':live:' .. owner, row)
     call('SREM', P .. ':asked:' .. owner, row)
-    -- A second more than is promised, so that what is over is over by the clock first.
-    local rest = math.ceil(keep * 1000) + 1000
-    call('PEXPIRE', P .. ':e:' .. row, math.ceil(math.min(keep_log, keep) * 1000) + 1000)
+    call('PEXPIRE', P .. ':e:' .. row, rest(math.min(keep_log, keep)))
     for _, key in ipairs({P .. ':r:' .. row, P .. ':n:' .. row, P .. ':i:' .. row, named('key', part, name)}) do
-        call('PEXPIRE', key, rest)
+        call('PEXPIRE', key, rest(keep))
     end
     for _, item in ipairs(call('LRANGE', P .. ':n:' .. row, 0, -1)) do
-        call('PEXPIRE', named('at', part, item), rest)
+        call('PEXPIRE', named('at', part, item), rest(keep))
     end
-    if said[4] then call('PEXPIRE', named('v', part, said[4]), rest) end
-    for _, key in ipairs(call('SMEMBERS', named('cr', part, name))) do call('PEXPIRE', named('c', part, key), rest) end
-    call('PEXPIRE', named('cr', part, name), rest)
+    if said[4] then call('PEXPIRE', named('v', part, said[4]), rest(keep)) end
+    for _, key in ipairs(call('SMEMBERS', named('cr', part, name))) do
+        call('PEXPIRE', named('c', part, key), rest(keep))
+    end
+    call('PEXPIRE', named('cr', part, name), rest(keep))
 end
 call('PUBLISH', P .. ':news', topic)
 return {}
@@ -263,7 +285,7 @@ local row = row_of(part, name, given_time(at), keep)
 if not row then return 'missing' end
 local said = hash(row, 'ended_at', 'cancelling')
 if not said[1] and said[2] == '0' then return 'live' end
-drop(row)
+drop(row, keep)
 call('PUBLISH', P .. ':news', topic)
 return ''
 """
@@ -392,7 +414,7 @@ register(owner, now, tonumber(lease), process)
 call('DEL', claim)
 call('HSET', claim, 'id', name, 'digest', digest, 'owner', owner)
 call('SADD', named('cr', part, name), key)
-call('SADD', P .. ':co:' .. owner, #part .. ':' .. part .. ':' .. key)
+call('SADD', P .. ':co:' .. owner, member_of(part, key))
 return {}
 """
 
@@ -402,7 +424,7 @@ local held = call('HMGET', named('c', part, key), 'id', 'owner')
 if held[1] == name and held[2] == owner then
     call('DEL', named('c', part, key))
     call('SREM', named('cr', part, name), key)
-    call('SREM', P .. ':co:' .. owner, #part .. ':' .. part .. ':' .. key)
+    call('SREM', P .. ':co:' .. owner, member_of(part, key))
 end
 """
 
@@ -431,8 +453,8 @@ for _, row in ipairs(in_order(call('SMEMBERS', P .. ':asked:' .. owner))) do
     cancelled[#cancelled + 1] = said[2]
 end
 call('DEL', P .. ':asked:' .. owner)
-local gone = call('ZRANGEBYSCORE', P .. ':owners', '-inf', string.format('%.6f', now))
-for at = 6, #ARGV do
+local gone = call('ZRANGEBYSCORE', P .. ':owners', '-inf', string.format('%.6f', now - ARGV[6]))
+for at = 7, #ARGV do
     if call('ZSCORE', P .. ':owners', ARGV[at]) then gone[#gone + 1] = ARGV[at] end
 end
 local done = {}

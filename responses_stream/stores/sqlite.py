@@ -195,16 +195,16 @@ class SqliteStore:
         """See `ResponseStore.unclaim`."""
         await self._write(lambda connection: writes.unclaim(connection, partition, idempotency_key, response_id, owner))
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         """See `ResponseStore.attend`."""
         until = anyio.current_time() + seconds
         who = self._who(owner)
-        notices = await self._write(lambda connection: writes.attend(connection, lease, who))
+        notices = await self._write(lambda connection: writes.attend(connection, lease, grace, who))
         if notices.cancelled or notices.orphans:
             return notices  # at once: what is told here is told to nobody again
         has_more = await self._sweep()
         while (left := until - anyio.current_time()) > 0:
-            waiter = Waiter(owner, lambda connection: writes.has_notices(connection, self._who(owner)))
+            waiter = Waiter(owner, lambda connection: writes.has_notices(connection, grace, self._who(owner)))
             with self._watch.waiting(waiter):
                 if not await self._read(waiter.is_due):
                     pause = self.poll_interval if has_more else _LOOK
@@ -212,7 +212,7 @@ class SqliteStore:
                     if not waiter.woken:
                         has_more = await self._sweep()
                         continue
-            notices = await self._write(lambda connection: writes.attend(connection, None, self._who(owner)))
+            notices = await self._write(lambda connection: writes.attend(connection, None, grace, self._who(owner)))
             if notices.cancelled or notices.orphans:
                 return notices
         return Notices()

@@ -186,7 +186,7 @@ def unclaim(connection: sqlite3.Connection, partition: str, idempotency_key: str
     )
 
 
-def attend(connection: sqlite3.Connection, lease: float | None, who: Who) -> Notices:
+def attend(connection: sqlite3.Connection, lease: float | None, grace: float, who: Who) -> Notices:
     """Renew the lease of an owner, if one is given, and take what it has to look after."""
     if lease is not None:
         connection.execute(
@@ -206,7 +206,7 @@ def attend(connection: sqlite3.Connection, lease: float | None, who: Who) -> Not
             "UPDATE responses SET cancelling = 2 WHERE owner = ? AND cancelling = 1 AND deleted = 0", (who.owner,)
         )
     orphans: list[Key] = []
-    for gone in [*gone_owners(connection, who)]:
+    for gone in [*gone_owners(connection, grace, who)]:
         orphans += _keys(
             connection.execute(
                 "SELECT partition, id FROM responses WHERE owner = ? AND ended_at IS NULL AND deleted = 0 ORDER BY row",
@@ -227,19 +227,19 @@ def attend(connection: sqlite3.Connection, lease: float | None, who: Who) -> Not
     return Notices(cancelled, orphans)
 
 
-def has_notices(connection: sqlite3.Connection, who: Who) -> bool:
+def has_notices(connection: sqlite3.Connection, grace: float, who: Who) -> bool:
     """Tell whether `attend` would find anything, without writing."""
     [asked] = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM responses WHERE owner = ? AND cancelling = 1 AND deleted = 0)", (who.owner,)
     ).fetchone()
-    return bool(asked) or next(gone_owners(connection, who), None) is not None
+    return bool(asked) or next(gone_owners(connection, grace, who), None) is not None
 
 
-def gone_owners(connection: sqlite3.Connection, who: Who) -> Iterator[str]:
-    """Yield the other owners whose lease is over or whose process is dead."""
+def gone_owners(connection: sqlite3.Connection, grace: float, who: Who) -> Iterator[str]:
+    """Yield the other owners whose lease has been over for as long, or whose process is dead."""
     others = connection.execute("SELECT name, expires, machine, pid, started FROM owners WHERE name != ?", (who.owner,))
     for name, expires, machine, pid, started in others.fetchall():
-        if expires <= who.now or is_dead(Process(machine, pid, started)):
+        if expires <= who.now - grace or is_dead(Process(machine, pid, started)):
             yield name
 
 

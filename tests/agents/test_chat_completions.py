@@ -109,6 +109,26 @@ def test_a_whole_completion_is_one_too(whole: Any) -> None:
     assert response.usage.total_tokens == 14
 
 
+def test_a_whole_message_behind_its_deltas_adds_only_what_they_lack() -> None:
+    last = completion(
+        content=HELLO,
+        reasoning="The user greets.",
+        tool_calls=[{"type": "function", "function": {"name": "f", "arguments": '{"a":1}'}}],
+        annotations=[cited("u", 0, 5)],
+    )
+    streamed = [
+        chunk({"reasoning": "The user greets."}),
+        text("Hel"),
+        text("lo"),
+        chunk({"annotations": [cited("u", 0, 5)]}),
+    ]
+    assert items(answer(*streamed, last)) == SAID
+    called = calls(fragment('{"a":1}', index=0, name="f"))
+    assert items(answer(*streamed, called, last)) == SAID
+    assert annotations_of(answer(*streamed, last)) == [[("u", 0, 5)]]
+    assert items(answer(chunk({"role": "assistant", "content": ""}), last)) == SAID
+
+
 def test_a_custom_tool_of_a_whole_completion_is_called() -> None:
     call = {"id": "call_a", "type": "custom", "custom": {"name": "sql", "input": "SELECT {1}"}}
     response = answer(completion(content=None, tool_calls=[call]))
@@ -608,6 +628,32 @@ def test_a_reason_is_not_the_last_word() -> None:
     assert items(answer(*TURN[:8], stop("tool_calls"), text("Bye"), stop())) == [*SAID, ["message", "Bye"]]
 
 
+def test_frames_without_blank_lines_are_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    body = sse([text(HELLO), stop()]).replace(b"\n\n", b"\n")
+    assert error_of(answer(body)) == CUT_OFF
+    assert "a blank line has to end each frame" in caplog.text
+
+
+@pytest.mark.parametrize("number", ["-Infinity", "Infinity", "NaN"])
+def test_a_number_that_json_does_not_know_loses_no_answer(number: str) -> None:
+    body = sse(
+        [
+            chunk()
+            | {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": HELLO},
+                        "logprobs": {"content": [{"token": "t", "logprob": "NUMBER"}]},
+                    }
+                ]
+            },
+            stop(),
+        ]
+    ).replace(b'"NUMBER"', number.encode())
+    assert items(answer(body)) == [["message", HELLO]]
+
+
 @pytest.mark.parametrize("reason", ["error", "insufficient_system_resource", "abort"])
 def test_a_reason_may_be_a_failure(reason: str) -> None:
     response = answer(text(HELLO), stop(reason), usage_chunk())
@@ -662,6 +708,41 @@ def test_an_error_may_have_a_frame_of_its_own() -> None:
         sse([text(HELLO)], done=False) + b'event: error\ndata: {"message": "x", "code": "context_length_exceeded"}\n\n'
     )
     assert error_of(answer(body)) == ("context_length_exceeded", "The input is longer than the model can read.")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": SECRET, "status": "RESOURCE_EXHAUSTED"}},
+        {"error": {"message": SECRET, "status_code": 429}},
+        json.dumps([{"error": {"message": SECRET, "status": "RESOURCE_EXHAUSTED"}}]),
+        {"object": "error", "message": SECRET, "type": "rate_limited", "param": None, "code": "1300"},
+    ],
+)
+def test_a_busy_model_is_told_as_one_however_its_server_says_it(error: Any) -> None:
+    assert error_of(answer(error)) == ("rate_limit_exceeded", "The model is busy. Try again later.")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"error": {"message": SECRET}}, "rate_limit_exceeded"),
+        ({"detail": SECRET}, "rate_limit_exceeded"),
+        ({"error": {"message": SECRET, "code": "insufficient_quota"}}, "server_error"),
+    ],
+)
+def test_the_status_of_http_counts_where_a_client_raises_it(body: Any, code: str) -> None:
+    request = httpx.Request("POST", "https://example.com/v1/chat/completions")
+    response = cast("Any", httpx.Response(429, request=request))
+    raised = openai.RateLimitError(SECRET, response=response, body=body.get("error", body))
+
+    def chunks() -> Iterator[Any]:
+        yield text(HELLO)
+        raise raised
+
+    made = folded(from_chat_completions(chunks(), response_id="resp_1"))
+    assert error_of(made)[0] == code
+    assert SECRET not in json.dumps(to_builtins(made))
 
 
 @pytest.mark.parametrize("code", [429, "429", "rate_limit_exceeded"])

@@ -143,6 +143,12 @@ def test_an_id_may_come_late_change_and_be_a_number() -> None:
     assert ids_of(calls(fragment('{"a":1}', index=0, id=7, name="f"))) == ["7"]
 
 
+def test_two_calls_without_arguments_at_one_index_are_told_apart_by_their_ids() -> None:
+    chunks = [calls(fragment("", index=0, id=one, name="f")) for one in ("call_a", "call_b")]
+    assert told(*chunks) == [["function_call", "f", "{}"]] * 2
+    assert ids_of(*chunks) == ["call_a", "call_b"]
+
+
 def test_two_calls_with_one_id_are_two() -> None:
     chunks = [
         calls(fragment("", index=0, id="call", name="f")),
@@ -210,6 +216,62 @@ def test_several_objects_at_one_place_are_several_calls() -> None:
     split = [fragment('{"a":1}', index=0, id="call_a", name="f"), fragment('{"b"', index=0), fragment(":2}", index=0)]
     assert told(*map(calls, split)) == [A, SAME]
     assert told(calls(fragment('{"a":1}{"a":1}{"b":2}', index=0, id="call_a", name="f"))) == [A, SAME]
+
+
+NAMED: Final[dict[str, Any]] = {"index": 0, "id": "call_a", "name": "f"}
+
+
+@pytest.mark.parametrize("empty", ["{}", " { }\n", {}], ids=repr)
+@pytest.mark.parametrize("again", [{}, {"id": "call_a"}, {"id": "call_a", "name": "f"}], ids=str)
+def test_an_empty_object_before_the_arguments_is_none(empty: Any, again: dict[str, Any]) -> None:
+    """unsloth#10275, ogx#5462"""
+    for pieces in (['{"a":1}'], ['{"a"', ":1}"], ["", '{"a":1}'], ["{}", '{"a":1}'], [{"a": 1}]):
+        chunks = [fragment(empty, **NAMED), *(fragment(piece, index=0, **again) for piece in pieces)]
+        assert told(*map(calls, chunks)) == [A]
+        assert ids_of(*map(calls, chunks)) == ["call_a"]
+    assert told(calls(fragment('{}{"a":1}', **NAMED))) == [A]
+
+
+def test_a_call_of_an_empty_object_is_one_where_nothing_more_comes() -> None:
+    empty = ["function_call", "f", "{}"]
+    assert told(calls(fragment("{}", **NAMED))) == [empty]
+    assert told(calls(fragment("{}", **NAMED)), calls(fragment("", index=0)), stop()) == [empty]
+    assert told(calls(fragment("{}", **NAMED)), text("Hi")) == [empty, ["message", "Hi"]]
+    other = fragment('{"a":1}', index=0, id="call_b", name="f")
+    assert told(calls(fragment("{}", **NAMED)), calls(other)) == [empty, A]
+    assert told(calls(fragment("{}", name="f"), fragment("{}", name="f"))) == [empty, empty]
+    assert told(calls(fragment('{"a":1}{}', **NAMED))) == [A, empty]
+    unnamed = [calls(fragment("{}", index=0, id="call_a")), text("Hi"), calls(fragment("", index=0, name="f"))]
+    assert told(*unnamed) == [["message", "Hi"], empty]
+
+
+def test_an_empty_object_waits_only_for_what_comes_next() -> None:
+    said = chat_contents([calls(fragment("{}", **NAMED)), text("Hi"), text("!"), stop()])
+    assert [type(one).__name__ for one in itertools.islice(said, 3)] == ["Update", "FunctionCall", "Text"]
+
+
+def test_an_object_may_come_in_pieces_and_again() -> None:
+    """oh-my-pi#2082, oh-my-pi#2617"""
+    pieces: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"q": "a"}, {"q": "ab"}),
+        ({"q": "a"}, {"q": "b"}),
+        ({"q": "ab", "n": [1]}, {"n": [1, 2]}),
+        ({"n": [1]}, {"q": "ab", "n": [2]}),
+        ({"in": {"x": "a", "y": None}}, {"in": {"x": "ab", "y": 1}}),
+    ]
+    whole = [{"q": "ab"}, {"q": "ab"}, {"q": "ab", "n": [1, 2]}, {"q": "ab", "n": [1, 2]}, {"in": {"x": "ab", "y": 1}}]
+    for (first, second), both in zip(pieces, whole, strict=True):
+        response = answer(calls(fragment(first, **NAMED)), calls(fragment(second, index=0, id="call_a")), stop())
+        assert [json.loads(item.arguments) for item in response.output] == [both]
+    mixed = [fragment({"a": 1}, **NAMED), fragment('{"b":2}', index=0)]
+    assert told(*map(calls, mixed)) == [A, SAME]
+
+
+def test_an_id_that_is_said_again_is_no_other_call(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    pieces = [fragment('{"a":1}', **NAMED), fragment('{"b"', **NAMED), fragment(":2}", index=0)]
+    assert told(*map(calls, pieces)) == [A]
+    assert "was dropped" in caplog.text
 
 
 def test_what_follows_whole_arguments_and_is_none_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
@@ -284,8 +346,10 @@ def chunkings(draw: Any) -> tuple[list[Any], list[Any]]:
     chunks = [chunk({name: piece}) for piece in cut(draw, thought)]
     chunks += [text(piece) for piece in cut(draw, said)]
     habits = {habit: draw(st.booleans()) for habit in ("repeats name", "repeats id", "says null")}
-    waiting = [_fragments(at, names[at], cut(draw, one), habits) for at, one in enumerate(arguments)]
     in_turns = draw(st.booleans())
+    # Where another call has begun since, an empty object is all that a call says.
+    before = ["{}"] * (draw(st.booleans()) and not in_turns)
+    waiting = [_fragments(at, names[at], before + cut(draw, one), habits) for at, one in enumerate(arguments)]
     while any(waiting):
         ready = [one for one in waiting if one]
         fragments = draw(st.sampled_from(ready)) if in_turns else ready[0]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -48,6 +49,15 @@ def plain(_turn: Turn) -> AsyncIterator[Said]:
     return Released([Update(["said"]), Text(" m")])
 
 
+def spelling(_turn: Turn) -> Iterator[Said]:
+    yield "said m"
+
+
+class Spelling:
+    def __call__(self, turn: Turn) -> Iterator[Said]:
+        yield from spelling(turn)
+
+
 @pytest.mark.parametrize("agent", [returned, resulting, iterating, plain])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_every_form_of_an_agent(agent: Any, stream: bool) -> None:
@@ -68,6 +78,9 @@ def test_what_is_no_agent_is_refused_at_once() -> None:
     for agent in (3, "x", AgentHandler):
         with pytest.raises(InvalidType, match="agent"):
             agent_handler(agent)  # type: ignore[arg-type]
+    for plain_generator in (spelling, functools.partial(spelling), Spelling()):
+        with pytest.raises(InvalidType, match="async def"):
+            agent_handler(plain_generator)  # type: ignore[arg-type]
     with pytest.raises(InvalidType, match="sessions"):
         agent_handler(counting, sessions=3)  # type: ignore[arg-type]
     with pytest.raises(InvalidType, match="hooks"):

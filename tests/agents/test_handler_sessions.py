@@ -137,7 +137,7 @@ async def test_a_session_store_that_fails_is_told(broken: str, caplog: pytest.Lo
     assert (response["status"], response["error"]["code"]) == ("failed", "storage_error")
     assert "broken" not in answer.body.decode()
     assert f"{broken} is broken" in caplog.text
-    assert handler.sessions._locks == {}
+    assert handler.sessions._making == {}
 
 
 async def test_a_session_that_is_not_json_fails_the_turn(caplog: pytest.LogCaptureFixture) -> None:
@@ -217,7 +217,7 @@ async def test_a_background_run_that_is_cancelled_leaves_a_session() -> None:
         assert answer.json["status"] == "cancelled"
         assert await state_of(handler, SessionAnchor("conv_1", "head")) == KEPT
         assert text_in(await asked(server, conversation="conv_1")) == "Hello"
-    assert handler.sessions._locks == {}
+    assert handler.sessions._making == {}
 
 
 @pytest.mark.parametrize("pieces", range(12))
@@ -249,7 +249,7 @@ async def test_wherever_a_client_leaves_nothing_is_left_open(pieces: int) -> Non
                 break
         await events.aclose()
     assert opened == closed
-    assert handler.sessions._locks == {}
+    assert handler.sessions._making == {}
     expected = None if not opened else "left"
     assert await state_of(handler, SessionAnchor("conv_1", "head")) == expected
 

@@ -190,3 +190,5 @@ def test_the_text_of_a_result() -> None:
         id="msg_1", status="completed", role="assistant", content=[ResponseOutputText(text="c", annotations=[])]
     )
     assert text_of(Result(["a", Reasoning("no"), Update([Text("b"), {"type": "x"}]), message])) == "abc"
+    at_once = [Update(["Roses "], speaker="a"), Update(["Violets."], speaker="b"), Update(["are red. "], speaker="a")]
+    assert text_of(Result(at_once)) == "Roses are red. Violets."

@@ -1,4 +1,4 @@
-"""A relay of one upstream: what it reads, what it renames, what it keeps to itself, and what it does when it fails."""
+"""A relay of one upstream: what it reads, what it keeps to itself, what it mends, and when it lets go of it."""
 
 from __future__ import annotations
 
@@ -14,61 +14,19 @@ from openai.types.responses import ResponseStreamEvent as OpenAIEvent
 
 from responses_stream import (
     Events,
-    OrderGuard,
     ResponseEventStream,
     accumulate,
     encode_stream,
-    guarded,
     validate_events,
 )
-from responses_stream.agents.relaying import Upstream, UpstreamFailed, relay
+from responses_stream.agents.relaying import Upstream, UpstreamFailed, relay, relay_response
 from responses_stream.errors import DecodeError, InvalidType, InvalidValue, OutOfOrder
-from responses_stream.protocol.events import ResponseStreamEvent
-from responses_stream.protocol.ids import partition_of
-from responses_stream.sse import encode_comment, encode_event
+from responses_stream.sse import encode_comment
 from responses_stream.validation.examples import frame_of, stream_of
 
 from ..builders.programs import as_dicts
 from ..validation.client_streams import STREAMS
-
-Json = dict[str, Any]
-
-OURS: Final = "resp_" + "a" * 50
-SECRET: Final = "the upstream's own"
-LONE_ERROR: Final = {"type": "error", "sequence_number": 0, "code": "overloaded", "message": "Later.", "param": None}
-
-
-def said(source: Iterable[Any]) -> list[ResponseStreamEvent]:
-    return list(source)
-
-
-def begun(**members: Any) -> tuple[ResponseEventStream, list[ResponseStreamEvent]]:
-    """Return a stream of ours that takes items, and what it has said."""
-    stream = ResponseEventStream(OURS, {"model": "ours", **members})
-    return stream, [stream.emit_created(), stream.emit_in_progress()]
-
-
-def agentic() -> list[Json]:
-    """An upstream whose items name each other, stamped as the platform does it, with settings of its own."""
-    stream = ResponseEventStream(
-        "resp_theirs",
-        {"model": "theirs", "instructions": SECRET, "metadata": {"key": SECRET}, "user": SECRET},
-        clock=lambda: 1767225600,
-    )
-    events: list[ResponseStreamEvent] = [stream.emit_created(), stream.emit_in_progress()]
-    events += stream.output_item_mcp_approval_request("files", "delete", "{}", item_id="mcpr_theirs")
-    events += stream.output_item_mcp_approval_response("mcpr_theirs", True, item_id="mcpa_theirs")
-    events += stream.output_item_function_call("get", "call_theirs", "{}", item_id="call_theirs")
-    events.append(stream.emit_completed(usage={"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}))
-    told = as_dicts(events)
-    for event in told:
-        for item in [event.get("item"), *event.get("response", {}).get("output", ())]:
-            if item is not None:
-                item |= {"response_id": "resp_theirs", "agent_reference": {"type": "agent_reference", "name": SECRET}}
-        if "response" in event:
-            event["response"]["response_id"] = "resp_theirs"
-    return told
-
+from .upstreams import BROKEN, ERROR, OURS, SECRET, Json, agentic, begun, checked, later, said
 
 # What may be relayed.
 
@@ -141,82 +99,6 @@ async def test_an_asynchronous_upstream() -> None:
         _ = [event async for event in relay(later(plain[:-1]))]
 
 
-async def later(pieces: Iterable[Any]) -> AsyncIterator[Any]:
-    for piece in pieces:
-        yield piece
-
-
-# Under ids of ours.
-
-
-def test_ids_are_ours_wherever_they_stand_and_calls_keep_theirs() -> None:
-    told = as_dicts(said(relay(agentic(), response_id=OURS)))
-    request, answer, call = told[-1]["response"]["output"]
-    assert answer["approval_request_id"] == request["id"]
-    assert call["call_id"] == "call_theirs"
-    assert {partition_of(item["id"]) for item in (request, answer, call)} == {"a" * 18}
-    assert [event["item"] for event in told if event["type"] == "response.output_item.done"] == [request, answer, call]
-    assert {item["response_id"] for item in (request, answer, call)} == {OURS}
-    assert {(event["response"]["id"], event["response"]["response_id"]) for event in told if "response" in event} == {
-        (OURS, OURS)
-    }
-    # The rest of the response is the upstream's.
-    assert told[0]["response"]["instructions"] == SECRET
-
-
-def test_without_an_id_of_ours_a_new_one_is_made_and_pinned_ids_stay() -> None:
-    new = as_dicts(said(relay(agentic())))
-    assert partition_of(new[0]["response"]["id"]) == partition_of(new[-1]["response"]["output"][0]["id"]) is not None
-    assert as_dicts(said(relay(agentic(), ids="pinned"))) == agentic()
-    pinned = as_dicts(said(relay(agentic(), response_id=OURS, ids="pinned")))
-    assert [item["id"] for item in pinned[-1]["response"]["output"]] == ["mcpr_theirs", "mcpa_theirs", "call_theirs"]
-    assert str(pinned).count("resp_theirs") == 0
-
-
-def test_items_that_never_came_get_an_id_as_well() -> None:
-    events = stream_of("V1: drop 2-8")
-    told = said(relay(events, response_id=OURS))
-    output = told[-1].response.output  # type: ignore[union-attr]
-    assert partition_of(str(output[0].id)) == "a" * 18
-    nameless = stream_of('V1: drop 2-8; set 2.response.output=[{"type":"acme:note","text":"x"}]')
-    [item] = as_dicts(said(relay(nameless, response_id=OURS)))[-1]["response"]["output"]
-    assert partition_of(item["id"]) == "a" * 18
-
-
-@pytest.mark.parametrize("into", [False, True], ids=["whole", "into a stream"])
-@pytest.mark.parametrize("where", ["added", "done", "completed", ""])
-def test_an_item_without_an_id_gets_one_that_it_keeps(where: str, into: bool) -> None:
-    stream = ResponseEventStream("resp_theirs", {"model": "theirs"})
-    events: list[ResponseStreamEvent] = [stream.emit_created(), stream.emit_in_progress()]
-    events += stream.output_item_function_call("get", "call_1", "{}", item_id="fc_theirs")
-    events.append(stream.emit_completed())
-    plain = as_dicts(events)
-    for event in plain:
-        for item in [event.get("item"), *event.get("response", {}).get("output", ())]:
-            if item is not None and where in event["type"]:
-                del item["id"]
-    told = said(relay(plain, stream=ResponseEventStream(OURS, {"model": "m"}) if into else None))
-    assert validate_events(told).violations == ()
-
-
-def test_vendor_events_go_along_and_name_what_they_mean() -> None:
-    trace = '{"type":"acme:trace","item_id":"msg_01","output_index":0,"response_id":"resp_01","call_id":"msg_01"}'
-    told = as_dicts(said(relay(stream_of(f"V1: insert 4 {trace}"), response_id=OURS)))
-    item_id = told[2]["item"]["id"]
-    assert told[4] == {
-        "type": "acme:trace",
-        "item_id": item_id,
-        "output_index": 0,
-        "response_id": OURS,
-        "call_id": "msg_01",
-        "sequence_number": 4,
-    }
-    stream, first = begun()
-    first += stream.output_item_message("before")
-    inside = as_dicts(said(relay(stream_of(f"V1: insert 4 {trace}"), stream=stream)))
-    assert (inside[2]["item_id"], inside[2]["output_index"]) == (inside[0]["item"]["id"], 1)
-
-
 # Into a stream of ours.
 
 
@@ -251,23 +133,6 @@ def test_items_of_ours_stand_before_and_behind_those_of_two_upstreams() -> None:
     assert as_dicts(told)[-1]["response"]["usage"] == theirs["usage"]
     assert one.upstream is not None
     assert (one.upstream.id, one.upstream.model) == (theirs["id"], theirs["model"])
-
-
-def test_pinned_ids_are_claimed() -> None:
-    stream, told = begun()
-    told += relay(stream_of("V1"), stream=stream, ids="pinned")
-    assert told[2].item.id == "msg_01"  # type: ignore[union-attr]
-    with pytest.raises(InvalidValue, match=r"'msg_01' is already the id of an item of this response \(R064\)"):
-        said(relay(stream_of("V1"), stream=stream, ids="pinned"))
-
-
-def test_calls_are_claimed() -> None:
-    stream, told = begun()
-    told += relay(agentic(), stream=stream)
-    with pytest.raises(InvalidValue, match=r"'call_theirs' is already the id of a call of this response \(R162\)"):
-        said(relay(agentic(), stream=stream))
-    with pytest.raises(InvalidValue, match="R162"):
-        stream.add_output_item_function_call("get", "call_theirs")
 
 
 def test_a_stream_that_takes_no_items_says_what_it_takes() -> None:
@@ -328,173 +193,38 @@ def test_an_answer_is_not_lost_for_how_its_tokens_were_added(usage: Json, counts
     )
 
 
-# How it ends.
-
-BROKEN: Final = (
-    '{"type":"response.failed","response":{"$R":{"status":"failed","error":{"code":"overloaded","message":"Later."}}}}'
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": 3, "output_tokens": 2},
+        {"input_tokens": 3, "output_tokens": 2, "total_tokens": None},
+        {"output_tokens": 2, "total_tokens": 5, "input_tokens_details": None},
+        {"input_tokens": 3.0, "output_tokens": 2, "total_tokens": 5},
+        {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    ],
 )
-CANCELLED: Final = '{"type":"response.failed","response":{"$R":{"status":"cancelled","error":null}}}'
-ERROR: Final = '{"type":"error","code":"overloaded","message":"Later.","param":null}'
-ENDINGS: Final = {
-    "failed": (f"V1: drop 9; insert 9 {BROKEN}", "overloaded", "Later."),
-    "cancelled": (f"V1: drop 9; insert 9 {CANCELLED}", "upstream_cancelled", "it was cancelled"),
-    "error": (f"V1: drop 9; insert 9 {ERROR}", "overloaded", "Later."),
-    "error then failed": (f"V1: drop 9; insert 9 {ERROR}; insert 10 {BROKEN}", "overloaded", "Later."),
-    "truncated": ("V1: drop 9", "upstream_truncated", "it ended while resp_01 was in_progress"),
-}
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_failure_is_raised_where_the_handler_leads(ending: str) -> None:
-    notation, code, message = ENDINGS[ending]
-    stream, told = begun()
-    relayed = relay(stream_of(notation), stream=stream)
-    with pytest.raises(UpstreamFailed) as failed:
-        told.extend(relayed)
-    assert (failed.value.code, message in failed.value.message) == (code, True)
-    assert relayed.status == {"cancelled": "cancelled", "truncated": "in_progress"}.get(ending, "failed")
-    # What was done stays, and the handler goes on as it likes, even to another upstream.
-    told += relay(stream_of("V1"), stream=stream)
-    told.append(stream.emit_completed())
-    assert validate_events(told).violations == ()
-    assert accumulate(told).output_text == "HelloHello"
-
-
-def test_what_was_open_when_it_failed_ends_with_the_response() -> None:
-    for notation in (f"V1: drop 6-9; insert 6 {BROKEN}", f"V1: drop 6-9; insert 6 {ERROR}", "V1: drop 6-9"):
-        stream, told = begun()
-        with pytest.raises(UpstreamFailed):
-            told.extend(relay(stream_of(notation), stream=stream))
-        with pytest.raises(OutOfOrder, match="R079"):
-            stream.emit_completed()
-        told.append(stream.emit_failed())
-        assert [violation.rule for violation in validate_events(told).violations] == ["R088"]
-        # The client is told what the handler decides.
-        assert b"Later." not in b"".join(map(encode_event, told))
-
-
-@pytest.mark.parametrize("ending", ["failed", "cancelled", "error then failed"])
-def test_a_failure_is_told_where_the_relay_leads(ending: str) -> None:
-    notation, code, message = ENDINGS[ending]
-    told = said(relay(stream_of(notation), stream=ResponseEventStream(OURS, {"model": "m"})))
-    assert validate_events(told).violations == ()
-    response = as_dicts(told)[-1]["response"]
-    if ending == "cancelled":
-        assert (response["status"], response["output"]) == ("cancelled", [])
-    else:
-        assert (response["status"], response["error"]["code"], response["error"]["message"]) == (
-            "failed",
-            code,
-            message,
-        )
-        assert len(response["output"]) == 1
-
-
-def test_what_is_repaired_is_closed_before_the_failure_is_raised() -> None:
-    stream, told = begun()
-    with pytest.raises(UpstreamFailed):
-        told.extend(relay(stream_of("V1: drop 6-9"), stream=stream, repair=True))
-    assert told[-1].type == "response.output_item.done"
-    told.append(stream.emit_incomplete())
-    assert validate_events(told).violations == ()
-    assert accumulate(told).output_text == "Hello"
-
-
-class ConnectionLost(Exception):
-    """What an HTTP client raises."""
-
-    code: str | None = None
-
-
-class Overloaded(ConnectionLost):
-    """What the `openai` package raises where an `error` event tells a code."""
-
-    code = "overloaded"
-
-
-def breaks_off(error: Exception) -> Iterator[Json]:
-    yield from stream_of("V1")[:4]
-    raise error
-
-
-@pytest.mark.parametrize(("error", "code"), [(ConnectionLost("gone"), "upstream_broke"), (Overloaded(), "overloaded")])
-@pytest.mark.anyio
-async def test_an_upstream_that_raises_has_failed(error: ConnectionLost, code: str) -> None:
-    with pytest.raises(UpstreamFailed) as failed:
-        said(relay(breaks_off(error)))
-    assert (failed.value.code, failed.value.__cause__) == (code, error)
-    relayed = relay(later(breaks_off(error)))
-    with pytest.raises(UpstreamFailed) as failed:
-        _ = [event async for event in relayed]
-    assert (failed.value.code, failed.value.__cause__) == (code, error)
-    # What an error of ours says needs no other words.
-    with pytest.raises(UpstreamFailed, match="upstream_truncated"):
-        said(relay(relay(stream_of("V1")[:-1])))
-
-
-def test_what_stopped_early_is_for_the_handler_to_end() -> None:
-    cut = stream_of("V7")
-    stream, told = begun()
-    told += (relayed := relay(cut, stream=stream))
-    assert relayed.status == "incomplete"
-    told.append(stream.emit_incomplete(usage=relayed.usage))
-    assert validate_events(told).violations == ()
-    led = said(relay(cut, stream=ResponseEventStream(OURS, {"model": "m"})))
-    assert validate_events(led).violations == ()
-    details = as_dicts(led)[-1]["response"]["incomplete_details"]
-    assert details == cut[-1]["response"]["incomplete_details"]
-
-
-def test_a_terminal_event_that_contradicts_itself_is_no_answer() -> None:
-    contradicting = stream_of('V1: set 9.response.status="cancelled"')
-    for stream in (begun()[0], ResponseEventStream(OURS)):
-        with pytest.raises(OutOfOrder, match="R048"):
-            said(relay(contradicting, stream=stream))
-    with pytest.raises(OutOfOrder, match="R048"):
-        checked(relay(contradicting))
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_whole_stream_ends_as_the_upstream_does(ending: str) -> None:
-    notation, code, message = ENDINGS[ending]
-    relayed = relay(stream_of(notation), response_id=OURS)
-    if ending in ("error", "truncated"):
-        with pytest.raises(UpstreamFailed) as failed:
-            said(relayed)
-        assert (failed.value.code, message in failed.value.message) == (code, True)
-        relayed = relay(stream_of(notation), response_id=OURS)
-    told = said(guarded(relayed))
-    assert validate_events(told).violations == ()
-    assert told[-1].type == "response.failed"
-
-
-def test_a_lone_error_is_a_whole_stream() -> None:
-    for relayed in (relay([LONE_ERROR]), relay([LONE_ERROR], stream=ResponseEventStream(OURS))):
-        [error] = as_dicts(said(relayed))
-        assert (error["type"], error["code"], error["message"]) == ("error", "overloaded", "Later.")
-        assert (relayed.status, relayed.upstream, relayed.usage) == ("failed", None, None)
+def test_a_usage_that_does_not_fit_is_understood(usage: Json) -> None:
+    upstream = stream_of("V1")
+    upstream[-1]["response"]["usage"] = usage
     stream, _ = begun()
-    with pytest.raises(UpstreamFailed, match="overloaded: Later"):
-        said(relay([LONE_ERROR], stream=stream))
-    nested = {"type": "error", "error": {"type": "server_error", "code": "overloaded", "message": "Later."}}
-    [error] = as_dicts(said(relay([nested], stream=ResponseEventStream(OURS))))
-    assert (error["code"], error["message"]) == ("overloaded", "Later.")
+    relayed = relay(upstream, stream=stream)
+    said(relayed)
+    led = relay(upstream, stream=ResponseEventStream(OURS, {"model": "m"}))
+    whole = relay_response(upstream[-1]["response"], ResponseEventStream(OURS, {"model": "m"}))
+    said(stream.output_item_message("Hi"))
+    endings = [stream.emit_completed(usage=relayed.usage), said(led)[-1], said(whole)[-1]]
+    for ending in as_dicts(endings):
+        counts = ending["response"]["usage"]
+        assert (counts["input_tokens"], counts["output_tokens"], counts["total_tokens"]) == (3, 2, 5)
 
 
-def test_an_upstream_that_says_nothing_is_told_as_such() -> None:
-    with pytest.raises(UpstreamFailed, match="it ended before any response, without a terminal event"):
-        said(relay([]))
-    lines = [line for event in stream_of("V1") for line in frame_of(event).splitlines()]
-    with pytest.raises(UpstreamFailed, match="bytes at its end are no whole event"):
-        said(relay(lines))
-
-
-def test_an_upstream_that_leaves_its_status_to_the_name_of_the_event() -> None:
-    events = stream_of("V1: del 0.response.status; del 1.response.status; del 9.response.status")
-    relayed = relay(events, stream=ResponseEventStream(OURS, {"model": "m"}))
-    told = iter(relayed)
-    statuses = [(next(told), relayed.status)[1] for _ in events]
-    assert statuses == ["in_progress"] * 9 + ["completed"]
+def test_a_usage_that_tells_nothing_is_none() -> None:
+    for usage in ({}, {"total_tokens": 5}, [3], "many"):
+        upstream = stream_of("V1")
+        upstream[-1]["response"]["usage"] = usage
+        relayed = relay(upstream)
+        said(relayed)
+        assert relayed.usage is None
 
 
 # Who lets go of the upstream.
@@ -590,15 +320,6 @@ async def test_an_asynchronous_upstream_is_let_go(events: int, repair: bool) -> 
 
 
 # What upstreams get wrong (pains.md A, clients.md).
-
-
-def checked(events: Iterable[ResponseStreamEvent]) -> list[ResponseStreamEvent]:
-    """Return what gets past who checks the order, which every route of ours does."""
-    guard, told = OrderGuard(), []
-    for event in events:
-        guard.check(event)
-        told.append(event)
-    return told
 
 
 @pytest.mark.parametrize("name", ["no_seq", "seq_zero", "ka_event", "ka_comment", "crlf", "split", "no_event_line"])

@@ -26,6 +26,7 @@ from ..validation.damage import KINDS
 
 OURS: Final = "resp_" + "a" * 50
 PARTITION: Final = "a" * 18
+BOUND: Final = ("reasoning", "compaction", "mcp_approval_request")
 REQUEST: Final = {"model": "ours", "metadata": {"whose": "ours"}}
 
 # Making a failing program small takes longer than running all the others.
@@ -52,7 +53,8 @@ def test_with_ids_of_ours_they_are_the_same_wherever_they_stand(program: Program
     told = list(relay(events, response_id=OURS))
     assert rules_broken(told) == rules_broken(events)
     theirs, ours = ids_of(events), ids_of(told)
-    assert all(f"_{PARTITION}" in item_id for item_id in ours)
+    assert all(mine == its or f"_{PARTITION}" in mine for mine, its in zip(ours, theirs, strict=True))
+    assert [mine for mine, its in zip(ours, theirs, strict=True) if mine == its] == bound_ids_of(events)
     assert len(set(ours)) == len(ours)
     back = dict(zip([*ours, OURS], [*theirs, "resp_1"], strict=True))
     assert [renamed(event, back) for event in as_dicts(told)] == as_dicts(events)
@@ -83,7 +85,9 @@ def test_between_items_of_our_own(program: Program) -> None:
         assert ours["usage"] == theirs["usage"]
         assert without_ids(ours["output"][1 : len(theirs["output"]) + 1]) == without_ids(theirs["output"])
     assert set(rules_broken(told)) <= set(rules_broken(events))
-    assert all(f"_{PARTITION}" in item_id for item_id in ids_of(told)[1:])
+    kept = {*bound_ids_of(events)} - {"item_1"}
+    assert all(f"_{PARTITION}" in item_id for item_id in ids_of(told)[1:] if item_id not in kept)
+    assert kept <= {*ids_of(told)}
     for event in as_dicts(told)[inside:]:
         assert event.get("output_index") != 0, "the place of our own item"
 
@@ -186,6 +190,12 @@ def ids_of(events: list[ResponseStreamEvent]) -> list[str]:
     """Return the ids of the items, in the order in which they begin."""
     added = [event for event in events if isinstance(event, ResponseOutputItemAddedEvent)]
     return [str(event.item.id) for event in added]
+
+
+def bound_ids_of(events: list[ResponseStreamEvent]) -> list[str]:
+    """Return the ids that the upstream has to get back as they were."""
+    added = [event for event in events if isinstance(event, ResponseOutputItemAddedEvent)]
+    return [str(event.item.id) for event in added if event.item.type in BOUND]
 
 
 def rules_broken(events: list[ResponseStreamEvent]) -> list[str]:

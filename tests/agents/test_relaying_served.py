@@ -19,6 +19,7 @@ from responses_stream import (
     CreateResponse,
     ResponseContext,
     ResponsesServer,
+    ResponsesServerOptions,
     SyncResponseContext,
     SyncYield,
     validate_events,
@@ -85,9 +86,11 @@ class Upstream:
 
 
 @contextmanager
-def served(upstream: Upstream, handler: Handler | SyncHandler, backend: str) -> Iterator[openai.OpenAI]:
+def served(
+    upstream: Upstream, handler: Handler | SyncHandler, backend: str, options: ResponsesServerOptions | None = None
+) -> Iterator[openai.OpenAI]:
     """Serve the upstream and, before it, a server with *handler*, and give a client of the latter."""
-    server = ResponsesServer()
+    server = ResponsesServer(options=options)
     server.response_handler(handler)
     with anyio.from_thread.start_blocking_portal(backend) as portal:
         behind, port = portal.start_task(functools.partial(serve_async, upstream.server, port=0))
@@ -222,6 +225,24 @@ def test_a_client_that_leaves_stops_the_upstream(
                 if event.type == "response.output_text.delta":
                     break
             assert not upstream.stopped.is_set()
+        assert upstream.stopped.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("make", [into_a_stream, by_its_bytes, as_a_whole], ids=lambda make: make.__name__)
+def test_a_background_run_that_is_cancelled_stops_the_upstream_at_once(
+    make: Callable[[Upstream], Handler], upstream: Upstream, anyio_backend: str
+) -> None:
+    handler = make(upstream)
+    handler.cancelled_at_once = True  # type: ignore[attr-defined]  # a function may have any attribute
+    patient = ResponsesServerOptions(cancel_grace_seconds=100 * PATIENCE)
+    with served(upstream, handler, anyio_backend, patient) as client:
+        with client.responses.create(model="ours", input="wait", stream=True, background=True) as events:
+            for event in events:
+                if event.type == "response.created":
+                    answer = event.response
+                if event.type == "response.output_text.delta":
+                    break
+        assert client.responses.cancel(answer.id).status == "cancelled"
         assert upstream.stopped.wait(PATIENCE)
 
 

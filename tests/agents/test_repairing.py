@@ -404,6 +404,31 @@ def test_an_error_that_nothing_follows_is_the_reason_of_the_failure() -> None:
     assert (response.error.code, response.error.message) == ("too_much", "Slow down.")
 
 
+def test_an_error_leaves_what_was_said_in_the_response_that_failed() -> None:
+    # R088 is a warning: a legal stream may leave its items open behind an error, so they are not closed before it.
+    notation = 'V1: drop 6-9; insert 6 {"type":"error","code":"too_much","message":"Slow down."}'
+    response = folded(mended(stream_of(notation))[0])
+    assert [getattr(item, "status", None) for item in response.output] == ["incomplete"]
+    assert response.output_text == HELLO
+    thinking = 'V3: drop 7-11; insert 7 {"type":"error","code":"too_much","message":"Slow down."}'
+    (thought,) = mended(stream_of(thinking))[0][-1]["response"]["output"]
+    assert thought["summary"][0]["text"] == "One"
+
+
+def test_what_an_upstream_raises_may_have_a_code() -> None:
+    class Refused(Exception):
+        code = "rate_limit_exceeded"
+
+    def upstream() -> Iterator[Json]:
+        yield from stream_of("V1")[:5]
+        raise Refused("the secret")
+
+    plain, report = mended(upstream())
+    assert plain[-1]["response"]["error"]["code"] == "rate_limit_exceeded"
+    assert "secret" not in json.dumps(plain)
+    assert report.rules == ("R029", "R088")
+
+
 def test_an_error_that_stands_alone_stays_alone() -> None:
     events = stream_of('V1: drop 0-9; insert 0 {"type":"error","code":"too_much","message":"Slow down.","param":null}')
     stream = repaired(events)

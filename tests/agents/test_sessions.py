@@ -96,7 +96,7 @@ async def test_turns_of_one_conversation_come_one_after_the_other() -> None:
         assert await count(sessions, None, "resp_new") == 1
         gate.open()
     assert counts == [1, 2, 3, 4, 5]
-    assert sessions._locks == {}
+    assert sessions._making == {}
 
 
 async def test_who_gives_up_waiting_for_a_conversation_leaves_nothing_behind() -> None:
@@ -107,7 +107,7 @@ async def test_who_gives_up_waiting_for_a_conversation_leaves_nothing_behind() -
             async with sessions.turn(head("conv_1"), "resp_2"):
                 raise AssertionError("the other one has it")
     assert given_up.cancelled_caught
-    assert sessions._locks == {}
+    assert sessions._making == {}
     async with sessions.turn(head("conv_1"), "resp_3") as session:
         assert session.state == 1
 
@@ -239,7 +239,7 @@ async def test_a_store_that_hangs_does_not_hold_up_a_cancellation_for_ever(caplo
             await anyio.sleep_forever()
     assert scope.cancelled_caught
     assert "was not kept" in caplog.text
-    assert sessions._locks == {}
+    assert sessions._making == {}
 
 
 # Forgetting.
@@ -349,7 +349,7 @@ def test_whatever_the_turns_each_finds_what_the_one_before_has_left(
                     kept[written] = [*left]
             if left is not None:
                 left.append(-1)  # what was kept is a copy
-        assert sessions._locks == {}
+        assert sessions._making == {}
         for anchor, state in kept.items():
             assert await sessions.has(anchor)
             async with sessions.turn(anchor, "resp_last") as session:

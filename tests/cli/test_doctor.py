@@ -324,6 +324,8 @@ async def test_a_store_that_fails_half_way_is_left_clean() -> None:
     [
         ((), "what is to be looked at"),
         (("--store", "mysql://x"), "has to be memory:"),
+        (("--store", "redis://:p/w@127.0.0.1:6379/0"), "is no URL of Redis: 'redis://:***@127.0.0.1:6379/0'"),
+        (("--store", "redis://127.0.0.1:6379/abc"), "is no URL of Redis"),
         (("--store", "memory:", "--ask", "Hi"), "give --url, too"),
         (("--url", "http://x", "--model", "m"), "give --ask TEXT, too"),
     ],

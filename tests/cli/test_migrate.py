@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -76,6 +77,31 @@ def test_an_empty_database_is_given_its_tables_and_twice_is_nothing(
     run_create(schema)
     assert main(["migrate", "--store", url]) == 0
     assert capsys.readouterr().out == f"{url}: version {VERSION}\n"
+
+
+def test_who_owns_an_empty_schema_needs_no_right_in_the_database(
+    schema: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where somebody else runs the database, and made it for him."""
+    role = f"test_{uuid.uuid4().hex}"
+    user, name = sql.Identifier(role), sql.Identifier(schema)
+    url = re.sub(r"//[^@]*@", f"//{role}:pw@", url_of(schema))
+    with psycopg.connect(postgres_url(), autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'pw'").format(user))
+        try:
+            assert main(["migrate", "--store", url]) == 1
+            assert "permission denied for database" in capsys.readouterr().err
+            assert main(["doctor", "--store", url]) == 1
+            assert "may not make them" in capsys.readouterr().out
+            connection.execute(sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}").format(name, user))
+            assert main(["doctor", "--store", url]) == 1
+            assert "may not make them" not in capsys.readouterr().out
+            assert main(["migrate", "--store", url]) == 0
+            assert capsys.readouterr().out.endswith(f": version 0 is now version {VERSION}\n")
+            assert main(["doctor", "--store", url]) == 0
+        finally:
+            connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(user))
+            connection.execute(sql.SQL("DROP ROLE {}").format(user))
 
 
 def test_what_a_server_has_made_is_up_to_date(schema: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -157,6 +183,7 @@ def test_a_failing_migration_leaves_nothing_behind(schema: str, capsys: pytest.C
         (["--store", "postgresql://me:hush@127.0.0.1:1/d"], 1, "postgresql://me:***@127.0.0.1:1/d: connection failed"),
         (["--store", "postgresql://me:hu/hush@127.0.0.1:1/d"], 1, "postgresql://me:***@127.0.0.1:1/d: "),
         (["--store", "postgresql://127.0.0.1:1/d?password=hush&schema=X"], 2, "schema"),
+        (["--store", "redis://:p/hush@127.0.0.1:1/0"], 2, "is no URL of Redis: 'redis://:***@127.0.0.1:1/0'"),
     ],
 )
 def test_what_goes_wrong_is_told_without_the_password(

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 
+import anyio
 import pytest
 
 from responses_stream import InvalidValue, ResponsesServer, ResponsesServerOptions
@@ -19,7 +20,10 @@ from responses_stream.hosting import transports
 from responses_stream.hosting.http import Engine
 from responses_stream.hosting.listening import Listen
 from responses_stream.hosting.settings import CONFIG_VARIABLE, settings
+from responses_stream.hosting.storing import open_store
 from responses_stream.hosting.transports import UnknownTransport, find_transport, missing_server
+from responses_stream.stores.base import Key, NewResponse
+from tests.services import postgres_url
 
 PROGRAM = """
 from responses_stream import ResponsesServer
@@ -183,6 +187,62 @@ def test_what_contradicts_itself_is_told(
     assert calls == {"one": [], "two": [], "h11": []}
 
 
+@pytest.mark.parametrize(
+    ("store", "status", "message"),
+    [
+        ("redis://:hush@127.0.0.1:1/0?patience=0.1", 1, "redis://:***@127.0.0.1:1/0?patience=0.1: "),
+        ("redis://:p/hush@127.0.0.1:1/0", 2, "url: is no URL of Redis: 'redis://:***@127.0.0.1:1/0'; "),
+        ("redis://:hush@127.0.0.1:1/0?nonsense=1", 2, "url: is no URL of Redis: 'redis://:***@127.0.0.1:1/0?nonsense="),
+        ("postgresql://me:hush@127.0.0.1:1/d?patience=0.1", 1, "postgresql://me:***@127.0.0.1:1/d?patience=0.1: "),
+        ("DATABASE/no_such_database?patience=1", 1, 'database "no_such_database" does not exist'),
+        ("sqlite:///no/such/folder/r.sqlite3", 1, "sqlite:///no/such/folder/r.sqlite3: "),
+    ],
+)
+def test_a_store_that_cannot_be_used_is_one_line(
+    place: Path,
+    calls: dict[str, list[Call]],
+    store: str,
+    status: int,
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of an engine that is away, of one that refuses, and of a URL that is none."""
+    if store.startswith("DATABASE"):
+        store = store.replace("DATABASE", postgres_url().rpartition("/")[0])
+    write(place, "some_app")
+    assert main(["serve", "some_app", "--store", store]) == status
+    told = capsys.readouterr()
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("responses-stream: ")
+    assert "hush" not in told.err + told.out
+    assert calls == {"one": [], "two": [], "h11": []}
+
+
+def test_a_store_is_left_as_it_was_when_it_is_looked_at(place: Path, calls: dict[str, list[Call]]) -> None:
+    """Its orphans are for the server that then attends it."""
+    key = Key("somebody", "resp_1")
+    new = NewResponse(key=key, owner="dead", response=b"{}", status="in_progress", background=True, stream=False)
+
+    async def leave() -> None:
+        store = open_store(DEFAULT_STORE)
+        await store.create(new)
+        await store.release("dead")
+        await store.aclose()
+
+    async def left() -> list[Key]:
+        store = open_store(DEFAULT_STORE)
+        found = list((await store.attend("heir", 10, 0)).orphans)
+        await store.aclose()
+        return found
+
+    write(place, "some_app")
+    anyio.run(leave)
+    assert main(["serve", "some_app"]) == 0
+    assert len(calls["h11"]) == 1
+    assert anyio.run(left) == [key]
+
+
 def test_what_a_transport_cannot_do_is_told(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -268,7 +328,11 @@ def test_responses_are_kept_in_a_file_where_nobody_chose_a_store(monkeypatch: py
         ("--port", "high", "expected a whole number, got 'high'"),
         ("--port", "65536", "has to be between 0 and 65535, got 65536"),
         ("--keep-alive", "loud", "expected comment, event, auto or off, got 'loud'"),
-        ("--sse-done-marker", "perhaps", "expected true or false, got 'perhaps'"),
+        (
+            "--sse-done-marker",
+            "perhaps",
+            "expected true or false, got 'perhaps'; a flag without a value stands behind TARGET",
+        ),
     ],
 )
 def test_a_bad_flag_is_told_before_the_target_is_looked_for(
@@ -278,6 +342,23 @@ def test_a_bad_flag_is_told_before_the_target_is_looked_for(
         main(["serve", "nowhere.py", flag, text])
     assert ended.value.code == 2
     assert capsys.readouterr().err.endswith(f"responses-stream serve: error: argument {flag}: {reason}\n")
+
+
+@pytest.mark.usefixtures("place")
+def test_a_flag_of_true_or_false_may_stand_alone() -> None:
+    for setting in settings():
+        if setting.type is bool:
+            for said, meant in {(): True, ("true",): True, ("false",): False}.items():
+                options = served(setting.flag, *said, "--port", "7")
+                assert (getattr(options, setting.name), options.port) == (meant, 7)
+            assert getattr(served(setting.flag), setting.name) is True
+
+
+def test_a_target_behind_a_flag_that_stands_alone_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--resilient-background", "writer.py"])
+    assert ended.value.code == 2
+    assert "got 'writer.py'; a flag without a value stands behind TARGET" in capsys.readouterr().err
 
 
 def test_a_flag_is_not_guessed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -312,7 +393,7 @@ def test_the_help_tells_every_option_with_its_variable_and_its_default(capsys: p
         main(["serve", "--help"])
     out = " ".join(capsys.readouterr().out.split())
     for setting in settings():
-        assert f"{setting.flag} VALUE" in out
+        assert f"{setting.flag} {'[true|false]' if setting.type is bool else 'VALUE'}" in out
         assert f"${setting.variables[0]}" in out
     assert "the port to listen on; 0 is a free one (H14.11) (default: $PORT or 8088)" in out
 

@@ -149,10 +149,10 @@ class WatchedStore(MemoryStore):
         await self._enter("unclaim")
         await super().unclaim(partition, idempotency_key, response_id, owner)
 
-    async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
         if "attend" in self.broken:
             raise StoreTrouble("attend is broken")
-        return await super().attend(owner, lease, seconds)
+        return await super().attend(owner, lease, seconds, grace=grace)
 
 
 @attrs.define(eq=False)

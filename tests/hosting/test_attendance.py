@@ -27,7 +27,7 @@ from responses_stream import (
 from responses_stream.hosting import attendance
 from responses_stream.hosting.http import CutShort
 from responses_stream.stores import sqlite
-from responses_stream.stores.base import Key, NewResponse
+from responses_stream.stores.base import Key, NewResponse, Notices, StoredResponse
 
 from .asking import Answer, ask
 from .gates import BS, ID, PATH, SS, B, Client, GatedStore, Stage, one_story
@@ -404,3 +404,86 @@ async def test_the_first_caller_is_told_that_the_store_is_away_and_the_next_one_
     del store.gates.held["before attend"]
     assert (await ask(server, method="GET", path=PATH)).status == 404
     await server.aclose()
+
+
+class Laden(MemoryStore):
+    """A store in which a dead owner has left much, and which is slow to tell of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attended: list[float] = []
+        self.asked = 0
+        self.told = anyio.Event()
+
+    async def leave(self, count: int) -> list[Key]:
+        keys = [Key("", f"resp_{number:050}") for number in range(count)]
+        await super().attend("gone", 1000, 0)
+        for key in keys:
+            await self.create(
+                NewResponse(
+                    key=key,
+                    owner="gone",
+                    response=b'{"id": "%b", "object": "response", "status": "in_progress", "output": []}'
+                    % key.response_id.encode(),
+                    status="in_progress",
+                    background=True,
+                    stream=False,
+                )
+            )
+        await self.release("gone")
+        return keys
+
+    async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
+        self.attended.append(grace)
+        return await super().attend(owner, lease, seconds, grace=grace)
+
+    async def get(self, key: Key) -> StoredResponse:
+        self.asked += 1
+        await self.told.wait()
+        return await super().get(key)
+
+
+async def test_what_the_dead_have_left_does_not_cost_a_server_its_lease() -> None:
+    """However much there is, and however long the store takes over it: some at a time, beside the lease."""
+    store = Laden()
+    keys = await store.leave(30)
+    async with ResponsesServer(store=store, options=OPTIONS).lifespan():
+        with anyio.fail_after(10):
+            while len(store.attended) < 5:
+                await anyio.sleep(0.001)
+            assert store.asked == 8
+            store.told.set()
+            for key in keys:
+                while not (await store.get(key)).ended:
+                    await anyio.sleep(0.001)
+
+
+async def test_who_was_away_leaves_the_others_a_lease_to_come_back(caplog: pytest.LogCaptureFixture) -> None:
+    """Where the engine was away all leases are over, and whoever comes first would end what all others make."""
+
+    class Away(Laden):
+        is_away = False
+
+        async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
+            if self.is_away:
+                raise OSError("the engine is away")
+            return await super().attend(owner, lease, seconds, grace=grace)
+
+    store = Away()
+    server = ResponsesServer(store=store, options=OPTIONS)
+    async with server.lifespan():
+        looking = server._host().attendance
+        with anyio.fail_after(10):
+            while len(store.attended) < 2:
+                await anyio.sleep(0.001)
+            store.is_away = True
+            while (looking.lease_age() or 0) <= LEASE:
+                await anyio.sleep(0.001)
+            before = len(store.attended)
+            store.is_away = False
+            while not any(grace > 2 * LEASE for grace in store.attended):
+                await anyio.sleep(0.001)
+            while store.attended[-1] != 0:
+                await anyio.sleep(0.001)
+    assert set(store.attended[:before]) == {0.0}
+    assert "the lease was not renewed in time" in caplog.text

@@ -287,11 +287,11 @@ async def test_what_looks_after_the_store_is_about_no_request(caplog: pytest.Log
     again = anyio.Event()
 
     class Broken(MemoryStore):
-        async def attend(self, owner: str, lease: float, seconds: float) -> Any:
+        async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Any:
             if seconds:
                 again.set()
                 raise OSError("no")
-            return await super().attend(owner, lease, seconds)
+            return await super().attend(owner, lease, seconds, grace=grace)
 
     made = ResponsesServer(store=Broken())
     async with anyio.create_task_group() as tasks:
@@ -316,7 +316,7 @@ async def test_trouble_of_the_server_has_the_id_in_the_path(caplog: pytest.LogCa
     [trouble] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert (fact(trouble, "request_id"), fact(trouble, "response_id")) == ("r1", response_id)
     end = caplog.records[-1]
-    assert (fact(end, "outcome"), fact(end, "code")) == ("failed", "server_error")
+    assert (fact(end, "outcome"), fact(end, "code")) == ("failed", "storage_error")
 
 
 async def test_what_is_told_of_a_stream_goes_with_it() -> None:

@@ -6,10 +6,13 @@ the tests set. `tests/cluster` kills real ones.
 
 from __future__ import annotations
 
+import datetime
 import json
+import math
 import tempfile
+import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -34,11 +37,12 @@ from responses_stream import (
 )
 from responses_stream.errors import InvalidType, InvalidValue
 from responses_stream.hosting import attendance
+from responses_stream.hosting.cancellation import Cause
 from responses_stream.hosting.context import RequestContext
 from responses_stream.hosting.http import CutShort
-from responses_stream.hosting.recovery import ExitForRecovery, all_frames
+from responses_stream.hosting.recovery import ExitForRecovery, Notebook, all_frames
 from responses_stream.stores import sqlite
-from responses_stream.stores.base import Key, Recovery
+from responses_stream.stores.base import Fenced, Key, Recovery
 
 from .asking import Answer, ask, request_for
 
@@ -308,6 +312,115 @@ async def test_one_that_brings_its_servers_down_is_given_up(shared: str) -> None
         check_numbers(await cluster.log())
 
 
+async def test_a_server_that_is_full_begins_nothing_again_and_counts_nothing(
+    shared: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is to be made again waits for a place, however long that takes."""
+    caplog.set_level("INFO", "responses_stream")
+    options = attrs.evolve(OPTIONS, recovery_attempts=1, max_concurrent_runs=1)
+    gate, phases = anyio.Event(), Phases("b")
+
+    async def busy(request: CreateResponse, context: ResponseContext) -> AsyncIterator[Any]:
+        if context.is_recovery:
+            async for event in phases(request, context):
+                yield event
+            return
+        stream = context.stream()
+        yield stream.emit_created()
+        await gate.wait()
+        yield stream.emit_completed()
+
+    async with clustered(shared) as cluster, anyio.create_task_group() as tasks:
+        full = await cluster.start(busy, options)
+        tasks.start_soon(full.ask, {"model": "m", "input": "x"})
+        with anyio.fail_after(PATIENCE):
+            while not len(full.server._host().runs):
+                await anyio.sleep(0.001)
+            cluster.kill(await begun(cluster, Phases("a", 0)))
+            while "is made again later" not in caplog.text:
+                await anyio.sleep(0.001)
+            looking = full.server._host().attendance
+            refused = time.monotonic()
+            while time.monotonic() - (looking.lease_age() or 0) < refused:  # it looks again, and has not forgotten
+                await anyio.sleep(0.001)
+        assert not phases.seen
+        gate.set()
+        assert texts(await cluster.ended()) == ["a0", "b1", "b2"]
+        assert phases.seen[0].recovery_attempt == 1
+
+
+async def test_a_handler_that_was_left_in_its_thread_writes_no_notes_any_more(tmp_path: Path) -> None:
+    """Its server has the response again, by the same name; the notes are those of the run that goes on."""
+    left, goes_on, noted = threading.Event(), threading.Event(), []
+
+    class Told(SqliteStore):
+        async def note(self, key: Key, owner: str, notes: bytes) -> None:
+            noted.append(json.loads(notes))
+            await super().note(key, owner, notes)
+
+    store = Told(tmp_path / "r")
+
+    def handler(_request: CreateResponse, context: SyncResponseContext) -> Iterator[Any]:
+        stream = context.resumed_stream()
+        if not context.is_recovery:
+            yield stream.emit_created()
+            yield stream.emit_in_progress()
+            left.wait(PATIENCE)
+            context.metadata["order"] = "of the run that was left"
+            try:
+                context.flush()
+            finally:
+                goes_on.set()
+        yield stream.emit_in_progress()
+        context.metadata["order"] = "paid"
+        context.flush()
+        left.set()
+        goes_on.wait(PATIENCE)
+        yield stream.emit_completed()
+
+    server = ResponsesServer(store=store, options=OPTIONS)
+    server.response_handler(handler)
+    async with server.lifespan():
+        assert (await ask(server, ASKED)).status == 200
+        run = server._host().runs.get(KEY)
+        assert run is not None
+        with anyio.fail_after(PATIENCE):
+            while (await store.get(KEY)).last_number < 1:
+                await anyio.sleep(0.001)
+            run.trouble = Away()
+            run.stop(Cause.STORE_FAILED, 0)
+            while not (await store.get(KEY)).ended:
+                await anyio.sleep(0.001)
+    assert goes_on.is_set()
+    assert noted == [{"attempt": 1, "metadata": {}}, {"attempt": 1, "metadata": {"order": "paid"}}]
+    await store.aclose()
+
+
+async def test_notes_on_their_way_arrive_before_those_of_the_next_run() -> None:
+    noted: list[bytes] = []
+    arrives = anyio.Event()
+
+    class Slow(MemoryStore):
+        async def note(self, key: Key, owner: str, notes: bytes) -> None:
+            assert (key, owner) == (KEY, "me")
+            await arrives.wait()
+            noted.append(notes)
+
+    notebook = Notebook(Slow(), KEY, "me", 3)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(notebook.write, {"order": 1})
+        await anyio.wait_all_tasks_blocked()
+        notebook.close()
+        tasks.start_soon(notebook.closed)
+        await anyio.wait_all_tasks_blocked()
+        assert not noted
+        arrives.set()
+    assert noted == [b'{"attempt":3,"metadata":{"order":1}}']
+    with pytest.raises(Fenced, match="its run has ended"):
+        await notebook.write({"order": 2})
+    assert len(noted) == 1
+
+
 async def test_an_owner_that_was_away_cannot_write_when_it_comes_back(shared: str) -> None:
     gate = anyio.Event()
 
@@ -569,8 +682,21 @@ async def test_a_sync_handler_is_made_again(shared: str) -> None:
         assert json.loads(text)["told"][1] >= 1
 
 
-@pytest.mark.parametrize(("told", "error"), [({"x": object()}, InvalidType), ({"x": "y" * 70_000}, InvalidValue)])
-async def test_metadata_that_cannot_be_kept_is_refused(told: dict[str, Any], error: type[Exception]) -> None:
+_LOOP: Final[list[Any]] = []
+_LOOP.append(_LOOP)
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ({"x": "y" * 70_000}, InvalidValue),
+        *(({"x": value}, InvalidType) for value in (object(), {1}, b"1", math.nan, math.inf, {1: "a"}, (1, 2), _LOOP)),
+        ({"x": datetime.datetime(2026, 1, 1)}, InvalidType),
+        ({1: "x"}, InvalidType),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, dict) else str(value),
+)
+async def test_metadata_that_cannot_be_kept_is_refused(told: dict[Any, Any], error: type[Exception]) -> None:
     raised: list[BaseException] = []
 
     async def handler(_request: CreateResponse, context: ResponseContext) -> AsyncIterator[Any]:

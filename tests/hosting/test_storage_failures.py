@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import pytest
 
-from responses_stream import ResponsesServerOptions
+from responses_stream import HttpRequest, ResponsesServer, ResponsesServerOptions, SyncResponseContext
+from responses_stream.hosting.identity import Identity
+from responses_stream.protocol.request import CompactResponse
 from responses_stream.stores.base import Key
 
-from .asking import Answer
+from .asking import Answer, ask
 from .staging import FAILURE, STORAGE_MESSAGE, Stage, begin, check_error, check_not_found, check_stream, id_of
 
 pytestmark = pytest.mark.anyio
@@ -26,8 +29,11 @@ def check_storage_error(answer: Answer) -> None:
     assert answer.error["type"] == "server_error"
 
 
-def check_internal_error(answer: Answer) -> None:
-    check_error(answer, 500, "server_error", FAILURE, None)
+def check_not_told(answer: Answer) -> None:
+    """H20.16, H20.17: what a client is told who has asked for what the store does not tell."""
+    message = "An internal error occurred where responses are stored. Please retry the request."
+    check_error(answer, 500, "storage_error", message, None)
+    assert answer.error["type"] == "server_error"
 
 
 def check_failed(response: Any) -> None:
@@ -258,7 +264,7 @@ async def test_a_failing_read_is_no_404(method: str, query: str) -> None:
     stage = Stage()
     await stage.post(response_id=ID, stream=True, background=True)
     stage.store.broken.add(method)
-    check_internal_error(await stage.get(ID, query))
+    check_not_told(await stage.get(ID, query))
     stage.store.broken.clear()
     assert (await stage.get(ID, query)).status == 200
 
@@ -271,7 +277,7 @@ async def test_every_other_verb_says_the_same(verb: str) -> None:
     await anyio.wait_all_tasks_blocked()
     stage.store.broken |= {"get", "cancel", "delete", "input_items"}
     for response_id in (ID, id_of("b")):
-        check_internal_error(await getattr(stage, verb)(response_id))
+        check_not_told(await getattr(stage, verb)(response_id))
     stage.store.broken.clear()
     assert (await stage.get(ID)).json["status"] == "completed"
 
@@ -282,8 +288,8 @@ async def test_a_history_that_cannot_be_read_refuses_the_request(mode: dict[str,
     stage = Stage()
     first = (await stage.post()).json["id"]
     stage.store.broken.add("history")
-    check_internal_error(await stage.post(previous_response_id=first, **mode))
-    check_internal_error(await stage.post(conversation="conv_1", **mode))
+    check_not_told(await stage.post(previous_response_id=first, **mode))
+    check_not_told(await stage.post(conversation="conv_1", **mode))
     assert len(stage.contexts) == 1
 
 
@@ -301,7 +307,7 @@ async def test_a_key_that_cannot_be_claimed_refuses_the_request() -> None:
     """Decision 22: better no response than two."""
     stage = Stage()
     stage.store.broken.add("claim")
-    check_internal_error(await stage.post({"idempotency-key": "k"}))
+    check_not_told(await stage.post({"idempotency-key": "k"}))
     assert stage.contexts == []
     stage.store.broken.clear()
     assert (await stage.post({"idempotency-key": "k"})).status == 200
@@ -311,10 +317,55 @@ async def test_a_store_that_cannot_be_attended_refuses_all_and_then_none() -> No
     """H20.16: the first request tries again."""
     stage = Stage()
     stage.store.broken.add("attend")
-    check_internal_error(await stage.post())
-    check_internal_error(await stage.get(ID))
+    check_not_told(await stage.post())
+    check_not_told(await stage.get(ID))
     stage.store.broken.clear()
     assert (await stage.post()).status == 200
+
+
+async def test_what_another_server_makes_cannot_be_asked_for_either() -> None:
+    """H20.16, decision 22: polled, cancelled, asked for again by its key, and by its id."""
+    stage = Stage("created in_progress wait completed")
+    other = Stage(store=stage.store)
+    key = {"idempotency-key": "k"}
+    questions: dict[str, Callable[[], Awaitable[Answer]]] = {
+        "events": lambda: other.get(ID),
+        "cancel": lambda: other.cancel(ID),
+        "get": lambda: other.post(key, response_id=ID, background=True, stream=True),
+    }
+    async with anyio.create_task_group() as tasks:
+        live = await stage.stream(tasks, key, response_id=ID, background=True)
+        await stage.gates["wait"].arrived.wait()
+        for broken, question in questions.items():
+            stage.store.broken = {broken}
+            check_not_told(await question())
+        check_not_told(await other.post(response_id=ID))  # it is not known whether the id is free
+        stage.store.broken.clear()
+        stage.gates["wait"].open()
+        check_stream(await live.wait())
+    assert other.contexts == []
+
+
+async def test_a_context_that_is_to_be_compacted_cannot_be_read() -> None:
+    stage = Stage()
+
+    @stage.server.compaction_handler
+    def shorten(_request: CompactResponse, _context: SyncResponseContext) -> list[dict[str, Any]]:
+        return []
+
+    stage.store.broken.add("history")
+    body = {"model": "m", "previous_response_id": ID}
+    check_not_told(await ask(stage.server, body, path="/v1/responses/compact"))
+
+
+async def test_what_fails_besides_the_store_is_not_blamed_on_it() -> None:
+    """Whatever type the fault is of."""
+
+    def identify(_request: HttpRequest) -> Identity:
+        raise OSError("the directory of users does not answer")
+
+    answer = await ask(ResponsesServer(identify=identify), method="GET", path=f"/v1/responses/{ID}")
+    check_error(answer, 500, "server_error", FAILURE, None)
 
 
 async def test_other_runs_do_not_mind() -> None:

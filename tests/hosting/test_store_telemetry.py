@@ -125,10 +125,10 @@ async def test_a_lease_that_was_not_renewed_grows_old() -> None:
     class Away(MemoryStore):
         is_away = False
 
-        async def attend(self, owner: str, lease: float, seconds: float) -> Notices:
+        async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Notices:
             if self.is_away:
                 raise OSError("away")
-            return await super().attend(owner, lease, seconds)
+            return await super().attend(owner, lease, seconds, grace=grace)
 
     store = Away()
     attendance = Attendance(store=store, owner="o", runs=Runs(1), lease=15, grace=1, keep_failed=True)

@@ -96,10 +96,13 @@ def test_options_in_the_query_are_those_of_the_store(url: str, plain: str) -> No
 
 
 def test_an_option_of_one_engine_is_none_of_the_other() -> None:
-    redis, postgres = open_store("redis://h/0?schema=x"), open_store("postgresql://h/d?prefix=x")
-    assert isinstance(redis, RedisStore)
+    postgres = open_store("postgresql://h/d?prefix=x")
     assert isinstance(postgres, PostgresStore)
-    assert (redis.url, postgres.url) == ("redis://h/0?schema=x", "postgresql://h/d?prefix=x")
+    assert postgres.url == "postgresql://h/d?prefix=x"
+    with pytest.raises(
+        InvalidValue, match=r"redis://h/0\?schema=x.* options that are not the store's are those of redis"
+    ):
+        open_store("redis://h/0?schema=x")
 
 
 def test_a_prefix_may_be_escaped() -> None:
@@ -215,8 +218,11 @@ def test_a_client_that_is_not_installed_is_told_by_its_extra(
 )
 def test_a_password_is_not_shown(url: str, shown: str) -> None:
     assert without_password(url) == shown
-    for store in (RedisStore(url), PostgresStore(url)):
-        assert SECRET not in repr(store)
+    assert SECRET not in repr(PostgresStore(url))
+
+
+def test_a_store_in_redis_does_not_show_a_password() -> None:
+    assert repr(RedisStore("redis://me:hush@h:1/0")).startswith("RedisStore(url='redis://me:***@h:1/0', ")
 
 
 def test_options_do_not_show_a_password() -> None:
@@ -232,11 +238,40 @@ def test_no_error_shows_a_password(url: str) -> None:
     assert SECRET not in str(error.value)
 
 
-def test_a_url_that_redis_cannot_read_is_told_without_its_password() -> None:
-    store = open_store("redis://:hu/hush@h:6379")
-    assert isinstance(store, RedisStore)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hu/hush@h:6379",
+        "redis://:6379/hush@h:6379",  # redis-py takes this for port 6379 of this machine, and a database
+        "redis://:hu?hush@h",
+        "redis://:hush@h/abc",
+        "redis://:hush@h/0/1",
+        "redis://:hush@h:port/0",
+        "redis://[broken:hush@h",
+        "redis://:hush@h/0?nonsense=1",
+        "redis://:hush@h/0?socket_keepalive_options=x&db=y",
+        "unix:///run/redis.sock?nonsense=1&password=hush",
+    ],
+)
+def test_a_url_that_redis_cannot_read_is_told_without_its_password(url: str) -> None:
+    """Before anything is opened, so that no command has to look for it."""
     with pytest.raises(InvalidValue, match="is no URL of Redis") as error:
-        store._redis.client()
+        open_store(url)
     assert SECRET not in str(error.value)
     assert error.value.__cause__ is None
-    assert error.value.__suppress_context__
+    assert error.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h/",
+        "redis://h/3",
+        "rediss://h/3/",
+        "unix:///run/redis.sock?db=3",
+        "redis://:h%2Fush@h:1/3",
+    ],
+)
+def test_what_redis_can_read_is_a_store(url: str) -> None:
+    assert isinstance(open_store(url), RedisStore)

@@ -515,9 +515,9 @@ async def test_what_looks_after_the_store_is_not_part_of_the_first_request() -> 
     seen: list[bool] = []
 
     class Watched(MemoryStore):
-        async def attend(self, owner: str, lease: float, seconds: float) -> Any:
+        async def attend(self, owner: str, lease: float, seconds: float, *, grace: float = 0.0) -> Any:
             seen.append(trace.get_current_span().get_span_context().is_valid)
-            return await super().attend(owner, lease, seconds)
+            return await super().attend(owner, lease, seconds, grace=grace)
 
     server = server_of(told, store=Watched())
     says(server, told)

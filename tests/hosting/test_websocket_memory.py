@@ -415,7 +415,7 @@ async def test_a_store_that_fails_is_told_and_the_connection_stays() -> None:
         lost = await connection.turn()
         check_error(lost[-2], 500, "storage_error", None)
         store.broken = {"history"}
-        check_error(await connection.error(previous_response_id=first), 500, "server_error", None)
+        check_error(await connection.error(previous_response_id=first), 500, "storage_error", None)
         store.broken = set()
         not_found(await connection.error(store=False, previous_response_id=first))
         assert len(told(await connection.turn(previous_response_id=first))) == 2

@@ -665,23 +665,27 @@ async def test_no_password_is_told(engine: str, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.DEBUG)
     async with place(engine, patience=0.2) as here:
         host, port = "127.0.0.1", here.proxy.own_port
-        scheme, path = ("redis", "0") if engine == "redis" else ("postgresql", "test")
+        scheme, path, user = ("redis", "0", "username") if engine == "redis" else ("postgresql", "test", "user")
         told: list[str] = []
         for url in (
             f"{scheme}://somebody:hush@{host}:{port}/{path}",
             f"{scheme}://somebody:hush@{host}:1/{path}",
             f"{scheme}://somebody:hu/hush@{host}:{port}/{path}",
-            f"{scheme}://{host}:{port}/{path}?user=somebody&password=hush",
+            f"{scheme}://{host}:{port}/{path}?{user}=somebody&password=hush",
         ):
             here.proxy.refuse()
-            store = attrs.evolve(here.store, url=url)
+            try:
+                store = attrs.evolve(here.store, url=url)
+            except InvalidValue as refused:  # redis-py cannot read the third
+                told.append(str(refused))
+                continue
             told.append(repr(store))
             for operation in (store.get(KEY), store.attend("me", 60, 0.01)):
                 with anyio.fail_after(SOON), pytest.raises(Exception) as error:  # noqa: PT011  # any of any client
                     await operation
                 told += [str(error.value), repr(error.value)]
             await store.aclose()
-        assert len(told) == 20
+        assert len(told) == (16 if engine == "redis" else 20)
         assert not [line for line in (*told, caplog.text) if "hush" in line]
 
 

@@ -29,7 +29,7 @@ async def words_of(phase: str) -> AsyncIterator[str]:
     """Return what a model would say, word by word."""
     for word in f"Here is {phase}.".split(" "):
         yield f"{word} "
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.5)
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ Each turn is one run of the agent on an `AgentSession`, which is kept from turn 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -28,9 +28,12 @@ except ModuleNotFoundError as error:
     ) from error
 
 from agent_framework import (
+    AgentExecutor,
+    AgentMiddlewareLayer,
     AgentResponse,
     AgentResponseUpdate,
     AgentSession,
+    ChatMiddlewareLayer,
     Content,
     FunctionTool,
     InMemoryHistoryProvider,
@@ -38,15 +41,27 @@ from agent_framework import (
     RawAgent,
     ResponseStream,
     SupportsAgentRun,
+    SwitchCaseEdgeGroup,
+    ToolTypes,
     Workflow,
     WorkflowAgent,
+    WorkflowExecutor,
+    normalize_tools,
 )
 from agent_framework.exceptions import AgentContentFilterException, ChatClientContentFilterException
 
+from responses_stream.agents.bridges.agent_framework_chat import (
+    ChatRequests,
+    chat_options,
+    declared,
+    names_of,
+    own_names,
+)
+from responses_stream.agents.bridges.agent_framework_course import CUT
 from responses_stream.agents.bridges.agent_framework_events import UpdateReader
 from responses_stream.agents.bridges.agent_framework_input import Waiting, messages_of
 from responses_stream.agents.bridges.apart import apart
-from responses_stream.agents.bridges.asked import functions_of, instructions_of, plain, wants_sealed
+from responses_stream.agents.bridges.asked import functions_of, plain, wants_sealed
 from responses_stream.agents.contents import Incomplete, Said
 from responses_stream.agents.handler import AgentHandler, agent_handler
 from responses_stream.agents.hooks import Hooks
@@ -58,16 +73,6 @@ from responses_stream.agents.turn import Turn
 __all__ = ["bridge"]
 
 _Served: TypeAlias = SupportsAgentRun | Workflow
-
-_CUT: Final = "The call was cut short before it had a result."
-
-_RENAMED: Final[Mapping[str, str]] = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_output_tokens": "max_tokens",
-    "parallel_tool_calls": "allow_multiple_tool_calls",
-}
-_SCHEMA: Final = ("name", "description", "schema", "strict")
 
 
 def bridge(
@@ -92,14 +97,15 @@ def bridge(
     as `response_format`.
 
     An error that the service says, or that the run raises, fails the response, and its text goes to the log only; a
-    content filter makes it incomplete. What a failed or abandoned run has said so far is kept in the history of the
-    session, where that is the framework's own `InMemoryHistoryProvider`.
+    content filter makes it incomplete. What a failed or abandoned run has said and done so far is kept in the history
+    of the session, where that is the framework's own `InMemoryHistoryProvider`.
 
     Args:
         agent: the agent, a workflow, or what makes one. One instance of a workflow runs one turn at a time; give a
             factory as ``AgentState(make, cached=False)`` for one of each turn.
         options: makes chat options that are set besides, and before, those of the request.
-        client_tools: whether the model may call the functions among the request's `tools`, for the client to run.
+        client_tools: whether the model may call the functions among the request's `tools`, for the client to run. A
+            tool of the agent goes before one of the same name.
         sessions, hooks, model, tool_calls, response_id_factory: as `agent_handler` has them.
     """
     return agent_handler(
@@ -125,15 +131,15 @@ class _Speaker:
         session, waiting = _left(turn, agent)
         items = turn.run.messages if turn.session is not None else [*await turn.get_history(), *turn.run.messages]
         messages = messages_of(items, waiting)
-        tools = _declared(functions_of(asked)) if self.client_tools else []
-        further: dict[str, Any] = {"tools": tools} if tools and isinstance(agent, RawAgent | WorkflowAgent) else {}
-        if isinstance(agent, RawAgent):
-            own = self.options(turn) if self.options is not None else {}
-            further["options"] = {**_chat_options(asked), **own}
+        own = self.options(turn) if self.options is not None and isinstance(agent, RawAgent) else {}
+        own_tools = normalize_tools(own.get("tools"))
+        tools = declared(functions_of(asked), own_names(agent) | names_of(own_tools)) if self.client_tools else []
+        further = _further(agent, asked, own, [*own_tools, *tools] if tools else [])
         reader = UpdateReader(
             waiting,
-            live=not tools and _runs_all(agent),
+            live=not tools and _runs_all(agent, own_tools),
             sealed=wants_sealed(asked),
+            at_once=isinstance(agent, WorkflowAgent) and _branches(agent.workflow),
         )
         stream: ResponseStream[AgentResponseUpdate, AgentResponse[Any]]
         stream = agent.run(messages, stream=True, session=session, **further)
@@ -144,9 +150,11 @@ class _Speaker:
                 yield said
         finally:
             await told.aclose()
+            left = reader.waiting
             if not reader.whole:
                 _keep(agent, session, before, messages, reader)
-            turn.session = {"session": session.to_dict(), "waiting": attrs.asdict(reader.waiting)}
+                left = Waiting()
+            turn.session = {"session": session.to_dict(), "waiting": attrs.asdict(left)}
 
 
 async def _told(
@@ -171,6 +179,20 @@ async def _told(
         await stream.close()
 
 
+def _further(
+    agent: SupportsAgentRun, asked: Mapping[str, Any], own: Mapping[str, Any], tools: Sequence[ToolTypes]
+) -> dict[str, Any]:
+    """Return what else a run is given: options, where *own* ones go before those that were *asked* for, and *tools*."""
+    further: dict[str, Any] = {"tools": tools} if tools and isinstance(agent, RawAgent | WorkflowAgent) else {}
+    if isinstance(agent, RawAgent):
+        options = chat_options(asked)
+        further["options"] = {**options, **own}
+        # Others would hand a middleware on to their service.
+        if isinstance(agent, AgentMiddlewareLayer) and isinstance(agent.client, ChatMiddlewareLayer):
+            further["middleware"] = [ChatRequests("tool_choice" in options.keys() - own.keys())]
+    return further
+
+
 def _left(turn: Turn, agent: SupportsAgentRun) -> tuple[AgentSession, Waiting]:
     """Return the session that the turn goes on with, and what waits in it."""
     if isinstance(turn.session, dict):
@@ -185,7 +207,7 @@ def _keep(
     asked: Sequence[Message],
     reader: UpdateReader,
 ) -> None:
-    """Put a run that broke off into the history of its session, with a result for each call that waited.
+    """Put a run that broke off into the history of its session, with a result for each call that is open in it.
 
     The framework writes it or not, depending on which of its layers sees the stream being closed; what it writes may
     have calls without results, which services refuse from then on.
@@ -194,10 +216,10 @@ def _keep(
         if isinstance(provider, InMemoryHistoryProvider):
             history = before.get(provider.source_id, ())
             waited = _open_calls([*history, *asked])
-            results = [Content.from_function_result(call, result=reader.results.get(call, _CUT)) for call in waited]
+            results = [Content.from_function_result(call, result=reader.results.get(call, CUT)) for call in waited]
             closing = [Message("tool", results)] if results else []
             state = session.state.setdefault(provider.source_id, {})
-            state["messages"] = [*history, *closing, *asked, *reader.said]
+            state["messages"] = [*history, *closing, *asked, *reader.course.messages()]
 
 
 def _open_calls(messages: Iterable[Message]) -> list[str]:
@@ -212,48 +234,30 @@ def _open_calls(messages: Iterable[Message]) -> list[str]:
     return list(waiting)
 
 
-def _runs_all(agent: SupportsAgentRun) -> bool:
-    """Tell whether the agent runs each tool it has itself, and asks nobody."""
+def _runs_all(agent: SupportsAgentRun, further: Sequence[ToolTypes]) -> bool:
+    """Tell whether the agent runs each tool it has itself, and asks nobody; so for those that it has *further*."""
     if not isinstance(agent, RawAgent) or agent.mcp_tools:
         return False
     # Others may bring tools of their own.
     if not all(isinstance(provider, InMemoryHistoryProvider) for provider in agent.context_providers):
         return False
-    tools = agent.default_options.get("tools") or ()
+    tools = [*(agent.default_options.get("tools") or ()), *further]
     return all(
         isinstance(tool, FunctionTool) and not tool.declaration_only and tool.approval_mode == "never_require"
         for tool in tools
     )
 
 
-def _chat_options(asked: Mapping[str, Any]) -> dict[str, Any]:
-    options = {theirs: asked[name] for name, theirs in _RENAMED.items() if name in asked}
-    if (instructions := instructions_of(asked)) is not None:
-        options["instructions"] = instructions
-    match asked.get("tool_choice"):
-        case "auto" | "none" | "required" as mode:
-            options["tool_choice"] = mode
-        case {"type": "function", "name": str(name)}:
-            options["tool_choice"] = {"mode": "required", "required_function_name": name}
-        case {"type": "allowed_tools", "mode": mode, "tools": list(tools)}:
-            names = [tool["name"] for tool in tools if tool.get("type") == "function"]
-            options["tool_choice"] = {"mode": mode, "allowed_tools": names}
-    form = (asked.get("text") or {}).get("format") or {}
-    if form.get("type") == "json_schema":
-        options["response_format"] = {
-            "type": "json_schema",
-            "json_schema": {name: form[name] for name in _SCHEMA if form.get(name) is not None},
-        }
-    return options
+def _branches(workflow: Workflow) -> bool:
+    """Tell whether several executors of *workflow* may run at the same time."""
+    groups = [group for group in workflow.edge_groups if not isinstance(group, SwitchCaseEdgeGroup)]
+    sources = [edge.source_id for group in groups for edge in group.edges]
+    return len(set(sources)) < len(sources) or any(_branches(inner) for inner in _inner(workflow))
 
 
-def _declared(tools: Sequence[Mapping[str, Any]]) -> list[FunctionTool]:
-    return [
-        FunctionTool(
-            name=tool["name"],
-            description=tool.get("description") or "",
-            func=None,
-            input_model=tool.get("parameters") or {"type": "object", "properties": {}},
-        )
-        for tool in tools
-    ]
+def _inner(workflow: Workflow) -> Iterator[Workflow]:
+    for executor in workflow.get_executors_list():
+        if isinstance(executor, WorkflowExecutor):
+            yield executor.workflow
+        elif isinstance(executor, AgentExecutor) and isinstance(executor.agent, WorkflowAgent):
+            yield executor.agent.workflow

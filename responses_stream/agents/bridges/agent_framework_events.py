@@ -14,6 +14,7 @@ import attrs
 from agent_framework import AgentResponseUpdate, Message, UsageDetails, add_usage_details
 from agent_framework import Content as Told
 
+from responses_stream.agents.bridges.agent_framework_course import Call, Course
 from responses_stream.agents.bridges.agent_framework_input import APPROVAL_PREFIX, Waiting
 from responses_stream.agents.bridges.agent_framework_media import annotations_of, image_of, shell_output, text_of
 from responses_stream.agents.contents import (
@@ -45,15 +46,6 @@ class SaidError(Exception):
 
 
 @attrs.define(eq=False)
-class _Call:
-    name: str = ""
-    arguments: str = ""
-    server_name: str | None = None
-    hosted: bool = False
-    told: bool = False
-
-
-@attrs.define(eq=False)
 class UpdateReader:
     """Translates the updates of one run.
 
@@ -61,32 +53,26 @@ class UpdateReader:
         before: what the turn before has left open.
         live: whether calls are told as they come, because no tool of the agent waits for anybody.
         sealed: whether the client wants the sealed form of thoughts.
+        at_once: whether several agents may speak at the same time, so that it matters which of them does.
         waiting: what this turn leaves open.
-        results: what the calls of functions came to, by their ids.
+        course: what the run has said and called.
+        results: what calls of the turns before came to, by their ids.
         whole: whether the run has come to its end; whoever runs it says so.
     """
 
     before: Waiting
     live: bool = False
     sealed: bool = False
+    at_once: bool = False
     waiting: Waiting = attrs.field(factory=Waiting, init=False)
+    course: Course = attrs.field(factory=Course, init=False)
     results: dict[str, str] = attrs.field(factory=dict, init=False)
     whole: bool = attrs.field(default=False, init=False)
-    _texts: dict[int, str] = attrs.field(factory=dict, init=False)
-    # What is said without anything else in between, and how often that has begun anew.
-    _run_key: tuple[str, str | None, str | None] | None = attrs.field(default=None, init=False)
-    _run: str = attrs.field(default="", init=False)
-    _runs: int = attrs.field(default=0, init=False)
-    _calls: dict[str, _Call] = attrs.field(factory=dict, init=False)
+    _calls: dict[str, Call] = attrs.field(factory=dict, init=False)
     _code: dict[str, str] = attrs.field(factory=dict, init=False)
     _spent: UsageDetails | None = attrs.field(default=None, init=False)
     _finish: str | None = attrs.field(default=None, init=False)
     _named: bool = attrs.field(default=False, init=False)
-
-    @property
-    def said(self) -> list[Message]:
-        """The texts that were said so far, as messages of the agent."""
-        return [Message("assistant", [text]) for text in self._texts.values() if text]
 
     @property
     def usage(self) -> Usage:
@@ -108,22 +94,29 @@ class UpdateReader:
         self._finish = update.finish_reason or self._finish
         if update.role in ("user", "system"):
             return
+        speaker = update.author_name if self.at_once else None
+        self.course.hear(speaker)
         given = getattr(update.raw_representation, "model", None)
         model = given if isinstance(given, str) else None
         contents = [said for content in update.contents for said in self._content(content, update)]
-        if contents or (model is not None and not self._named):
+        # Of what an agent has done, a workflow tells no more than this.
+        ends = self.at_once and (update.finish_reason is not None or isinstance(update.raw_representation, Message))
+        if ends:
+            self.course.pause()
+        if contents or ends or (model is not None and not self._named):
             self._named = self._named or model is not None
-            yield Update(contents, model=model)
+            yield Update(contents, model, speaker, ends)
 
     def end(self) -> Iterator[Said]:
         """Yield what is left to say when the run has ended."""
+        waits = bool(self.waiting.calls or self.waiting.approvals)
         for call_id, call in self._calls.items():
             if call.told:
                 continue
             if call.hosted:
                 yield self._tell(call_id, call)
-            elif self.waiting.approvals:
-                # The framework runs it along with those that were asked for.
+            elif waits:
+                # The framework runs it when those that wait are answered.
                 self.waiting.approved[call_id] = [call.name, call.arguments]
             else:
                 yield from self._ask_client(call_id, call)
@@ -132,7 +125,7 @@ class UpdateReader:
 
     def _content(self, content: Told, update: AgentResponseUpdate) -> Iterator[Content | Mapping[str, Any]]:
         if content.type not in ("text", "text_reasoning", "usage"):
-            self._run_key = None
+            self.course.pause()
         match content.type:
             case "text":
                 yield from self._text(content, update)
@@ -159,41 +152,29 @@ class UpdateReader:
         refuses = (properties.get("core") or properties).get("model_output_kind") == "refusal"
         # A workflow has several agents speak, and one service does not number its messages.
         key = ("refusal" if refuses else "text", update.author_name, update.message_id)
-        piece = self._piece(key, content.text or "", "replace" in (content.merge_mode, update.merge_mode))
-        self._texts[self._runs] = self._run
+        piece = self.course.piece(key, content.text or "", "replace" in (content.merge_mode, update.merge_mode))
+        self.course.keep()
         if refuses:
             if piece:
                 yield Refusal(piece)
             return
-        notes = annotations_of(content.annotations or (), len(self._run))
+        notes = annotations_of(content.annotations or (), len(self.course.text))
         if piece or notes:
-            yield Text(piece, notes, message_id=str(self._runs))
+            yield Text(piece, notes, message_id=str(self.course.number))
 
     def _thought(self, content: Told) -> Iterator[Content]:
         properties = content.additional_properties
         raw = "reasoning_text" in properties or "reasoning_text" in (properties.get("openai") or {})
         key = ("raw" if raw else "summary", content.id, None)
-        piece = self._piece(key, content.text or "", content.merge_mode == "replace")
+        piece = self.course.piece(key, content.text or "", content.merge_mode == "replace")
         sealed = content.protected_data if self.sealed else None
         if piece or sealed:
             yield Reasoning(piece, summary=not raw, encrypted_content=sealed, reasoning_id=content.id)
 
-    def _piece(self, key: tuple[str, str | None, str | None], text: str, replaces: bool) -> str:
-        """Return what of *text* is new; where it *replaces* all that was said without a break, that may be less."""
-        if key != self._run_key:
-            self._run_key, self._run, self._runs = key, "", self._runs + 1
-        before = self._run
-        self._run = text if replaces else before + text
-        if not replaces or text.startswith(before):
-            return text[len(before) :] if replaces else text
-        # What was said cannot be taken back; what stands for it is another message.
-        self._texts.pop(self._runs, None)
-        self._runs += 1
-        return text
-
     def _called(self, content: Told) -> Iterator[Content]:
         call_id = content.call_id or content.id or ""
-        call = self._calls.setdefault(call_id, _Call())
+        if (call := self._calls.get(call_id)) is None:
+            self._calls[call_id] = call = self.course.call(call_id)
         call.name = call.name or content.name or ""
         call.hosted = call.hosted or bool(content.hosted) or content.informational_only
         call.server_name = call.server_name or content.server_name
@@ -211,14 +192,15 @@ class UpdateReader:
 
     def _returned(self, content: Told) -> Iterator[Content]:
         call_id = content.call_id or ""
-        call = self._calls.get(call_id)
-        if call is None and call_id in self.before.approved:
+        told = text_of(content.items) or str(content.result or "")
+        if (call := self._calls.get(call_id)) is None:
+            self.results[call_id] = told
+            if call_id not in self.before.approved:
+                # Of a call that the user has refused; there was nothing to run.
+                return
             name, arguments = self.before.approved[call_id]
-            call = _Call(name, arguments)
-        self.results[call_id] = told = text_of(content.items) or str(content.result or "")
-        if call is None:
-            # Of a call that the user has refused; there was nothing to run.
-            return
+            call = Call(call_id, name, arguments)
+        call.result = told
         if not call.told:
             yield self._tell(call_id, call)
         # Not every model has an id of its own for each call of a run.
@@ -232,20 +214,20 @@ class UpdateReader:
         function, given = content.function_call, content.id or ""
         if function is None:
             return
-        call = self._calls.pop(function.call_id or "", _Call())
+        call = self._calls.pop(function.call_id or "", Call(""))
         name, arguments = function.name or call.name, _json(function.arguments) or call.arguments
         request_id = given if given.startswith(APPROVAL_PREFIX) else APPROVAL_PREFIX + given
         self.waiting.approvals[request_id] = content.to_dict()
         self.waiting.approved[function.call_id or ""] = [name, arguments]
         yield ApprovalRequest(request_id, name, arguments, function.server_name if function.hosted else None)
 
-    def _ask_client(self, call_id: str, call: _Call) -> Iterator[Content]:
+    def _ask_client(self, call_id: str, call: Call) -> Iterator[Content]:
         if call_id not in self.waiting.calls:
             call.told = True
             self.waiting.calls.append(call_id)
             yield FunctionCall(call_id, call.name, call.arguments or "{}")
 
-    def _tell(self, call_id: str, call: _Call) -> ToolCall:
+    def _tell(self, call_id: str, call: Call) -> ToolCall:
         call.told = True
         return ToolCall(call_id, call.name, call.arguments, call.server_name)
 
@@ -279,8 +261,8 @@ class UpdateReader:
             yield Image(content.image_id or "image", result=made)
 
     def _tool(self, content: Told) -> Iterator[Content]:
-        call = _Call(content.tool_name or "tool", _json(content.arguments), content.server_name, hosted=True)
         call_id = content.call_id or ""
+        call = Call(call_id, content.tool_name or "tool", _json(content.arguments), content.server_name, hosted=True)
         if call_id not in self._calls:
             self._calls[call_id] = call
             yield self._tell(call_id, call)

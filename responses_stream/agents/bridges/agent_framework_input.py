@@ -36,7 +36,7 @@ class Waiting:
     Attributes:
         calls: functions that the client has to answer, by the ids of the calls.
         approvals: requests for approval as the framework has them, by their ids on the wire.
-        approved: name and arguments of the calls that the framework makes once it may, by their ids.
+        approved: name and arguments of the calls that the framework makes once what waits is answered, by their ids.
     """
 
     calls: list[str] = attrs.field(factory=list)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 try:
     import langchain_core  # noqa: F401
@@ -37,13 +37,16 @@ from responses_stream.agents.bridges.langgraph_models import ModelRuns
 from responses_stream.agents.contents import Said
 from responses_stream.agents.handler import AgentHandler, agent_handler
 from responses_stream.agents.hooks import Hooks
-from responses_stream.agents.rendering import ToolCalls
+from responses_stream.agents.rendering import RunFailed, ToolCalls
 from responses_stream.agents.sessions import Sessions
 from responses_stream.agents.target import AgentState, Target
 from responses_stream.agents.turn import Turn
 from responses_stream.errors import InvalidType
 
 __all__ = ["Graph", "bridge"]
+
+_TOO_MANY_REQUESTS: Final = 429
+_TRY_LATER: Final = "A service that the agent needs is asked too often just now; try again later."
 
 Graph: TypeAlias = Runnable[Any, Any] | StateGraph[Any, Any, Any, Any]
 """What can be bridged: a graph, compiled or not, a chat model, or whatever can be run with messages."""
@@ -63,6 +66,7 @@ def bridge(
     from_update: Callable[[Mapping[str, Any]], Iterable[Said]] | None = None,
     nodes: Collection[str] | None = None,
     subgraphs: bool = True,
+    client_tools: bool = False,
 ) -> AgentHandler:
     """Return a handler that runs *agent*.
 
@@ -76,6 +80,8 @@ def bridge(
         nodes: the nodes whose messages are shown; None for all.
         subgraphs: whether the messages of subgraphs are shown while they come. What a tool asks a model, or another
             agent, is never shown.
+        client_tools: whether the model may call the functions among the request's `tools`, for the client to run. A
+            chat model is given them; the nodes of a graph find them in their config. Tools of the graph win.
 
     Raises:
         InvalidType: *agent* is nothing of that.
@@ -83,8 +89,8 @@ def bridge(
     state: AgentState[Graph] = AgentState.of(agent)
     with suppress(RuntimeError):  # it is not there yet
         _check(state.target)
-    graphs = GraphRuns(config, context, to_state, from_update, nodes, subgraphs)
-    models = ModelRuns(config, to_state)
+    graphs = GraphRuns(config, context, to_state, from_update, nodes, subgraphs, client_tools)
+    models = ModelRuns(config, to_state, client_tools)
 
     async def speak(turn: Turn) -> AsyncGenerator[Said, None]:
         target = await state.resolve()
@@ -92,9 +98,14 @@ def bridge(
         if isinstance(target, StateGraph):
             target = target.compile()
         said = graphs.speak(target, turn) if isinstance(target, PregelProtocol) else models.speak(target, turn)
-        async with aclosing(said):
-            async for content in said:
-                yield content
+        try:
+            async with aclosing(said):
+                async for content in said:
+                    yield content
+        except Exception as error:
+            if _is_refused_for_now(error):
+                raise RunFailed("rate_limit_exceeded", _TRY_LATER) from error
+            raise
 
     return agent_handler(
         speak,
@@ -104,6 +115,14 @@ def bridge(
         tool_calls=tool_calls,
         response_id_factory=response_id_factory,
     )
+
+
+def _is_refused_for_now(error: Exception) -> bool:
+    """Whether a service answered that it is asked too often: each client says it in one of these ways."""
+    places = [error, getattr(error, "response", None)]
+    told = [getattr(place, name, None) for place in places for name in ("status_code", "code")]
+    # A quota that is spent has the same status; to wait is of no use then, and the account is none of the client's.
+    return "insufficient_quota" not in told and (_TOO_MANY_REQUESTS in told or "rate_limit_exceeded" in told)
 
 
 def _check(agent: object) -> None:

@@ -6,18 +6,16 @@ is given what is new, at the checkpoint that the session names.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphRecursionError
 from langgraph.pregel.protocol import PregelProtocol
 from langgraph.types import Command, Interrupt
-from pydantic_core import to_jsonable_python
 
 from responses_stream.agents.bridges.apart import apart
 from responses_stream.agents.bridges.asked import functions_of, instructions_of, wants_sealed
@@ -27,12 +25,13 @@ from responses_stream.agents.bridges.langgraph_input import (
     answers_of,
     loaded,
     messages_of,
+    open_calls,
     saved,
     settings_of,
 )
 from responses_stream.agents.bridges.langgraph_memory import Answers, Memory, Question, forked, new_thread
 from responses_stream.agents.bridges.langgraph_models import config_of
-from responses_stream.agents.contents import Content, Incomplete, Said, Text, Update
+from responses_stream.agents.contents import Content, Incomplete, Said, Update
 from responses_stream.agents.rendering import RunFailed
 from responses_stream.agents.turn import Turn
 
@@ -40,6 +39,8 @@ __all__ = ["GraphRuns"]
 
 _TOOLS: Final = "tools"
 """The name that `create_agent` and `ToolNode` give to the node that runs tools."""
+_FORMS: Final = ("langchain_create_agent", "model")
+"""Who answers calls that only give a form to an answer: this node of the graphs of `create_agent`."""
 
 
 @attrs.define(eq=False)
@@ -52,7 +53,9 @@ class _Run:
         memory: what is left if it breaks off now, but for what was said of the message that is open.
         hidden: the ids of messages that are for this turn only.
         waiting: the messages whose calls the graph goes on with.
+        kept: the ids of the messages that are in its last checkpoint, where that is known.
         state: the values of the graph, as they were last told.
+        results: what tools came to, whether or not the graph has gone on from it.
         interrupts: the questions of the graph, by their ids.
     """
 
@@ -61,7 +64,9 @@ class _Run:
     memory: Memory
     hidden: Collection[str] = ()
     waiting: Sequence[BaseMessage] = ()
+    kept: Collection[str | None] | None = None
     state: Any = None
+    results: list[ToolMessage] = attrs.field(factory=list)
     interrupts: dict[str, Interrupt] = attrs.field(factory=dict)
 
     @property
@@ -81,6 +86,7 @@ class GraphRuns:
     from_update: Callable[[Mapping[str, Any]], Iterable[Said]] | None = None
     nodes: Collection[str] | None = None
     subgraphs: bool = True
+    client_tools: bool = False
 
     async def speak(self, graph: PregelProtocol[Any, Any, Any, Any], turn: Turn) -> AsyncGenerator[Said, None]:
         """Yield what *graph* says.
@@ -96,8 +102,9 @@ class GraphRuns:
             run = await self._anew(turn, memory)
         else:
             run = await self._further(graph, turn, memory, answers, saver)
+        offered = functions_of(turn.run.options) if self.client_tools else []
         said = Translation(
-            clients={tool["name"] for tool in functions_of(turn.run.options)},
+            clients={tool["name"] for tool in offered},
             refused=answers.refusals,
             sealed=wants_sealed(turn.run.options),
         )
@@ -148,11 +155,12 @@ class GraphRuns:
         """Return a run of a graph that has checkpoints."""
         config = self._config(turn)
         place = config["configurable"]
-        values: Any = {}
+        found, values = False, None
         if memory is not None and memory.checkpoint is not None:
             place.update(thread_id=memory.thread, checkpoint_id=memory.checkpoint)
-            values = (await graph.aget_state(config)).values
-        if not values:
+            snapshot = await graph.aget_state(config)
+            found, values = snapshot.created_at is not None, snapshot.values
+        if not found:
             # There were no turns, or they came to no checkpoint, or that is gone.
             place.pop("checkpoint_id", None)
             kept = memory is not None and memory.checkpoint is None
@@ -170,7 +178,7 @@ class GraphRuns:
             place["thread_id"] = thread
             resume = {question.interrupt: question.resumed(answers) for question in asked}
             left = attrs.evolve(memory, thread=thread, questions=())
-            return _Run(Command(resume=resume), config, left, waiting=known)
+            return _Run(Command(resume=resume), config, left, waiting=known, kept={message.id for message in known})
         messages = [*loaded(memory.messages), *messages_of(turn.run.messages)]
         given = [*answers_of([*known, *messages]), *messages]
         left = attrs.evolve(memory, messages=saved(messages), questions=())
@@ -189,71 +197,100 @@ class GraphRuns:
         match mode:
             case "messages" if self.from_update is None:
                 message, metadata = data
+                if isinstance(message, ToolMessage):
+                    run.results.append(message)
+                    if (metadata.get("ls_integration"), metadata.get("langgraph_node")) == _FORMS:
+                        said.formed(message)
+                        return
                 if self._shows(message, namespace, metadata, said):
-                    yield from said.said(message)
+                    yield from said.said(message, namespace)
             case "updates" if "__interrupt__" in data:
                 run.interrupts |= {interrupt.id: interrupt for interrupt in data["__interrupt__"]}
             case "updates" if self.from_update is not None:
                 yield from () if namespace else self.from_update(data)
             case "updates":
-                said.coming(_messages_in(data))
+                for node, added in _updates_in(data):
+                    messages = _messages_in(added)
+                    said.coming(messages)
+                    structured, last = added.get("structured_response"), messages[-1] if messages else None
+                    if structured is not None and isinstance(last, ToolMessage) and self._speaks(namespace, node):
+                        # The model has written it as the arguments of a call.
+                        yield from said.form(last, structured)
             case "tasks" if "input" in data:
                 # A graph without a checkpointer cannot be interrupted: what is coming is made.
                 yield from said.begun()
             case "custom" if isinstance(data, Content | Update):
                 yield data
-            case "values" if not namespace:
-                run.state = data
+            case "values":
+                if not namespace:
+                    run.state = data
+                if not run.interrupts:
+                    yield from said.settle(namespace)
             case "checkpoints" if not namespace and "__start__" not in data["next"]:
-                # What was given is in it.
                 checkpoint = data["config"]["configurable"]["checkpoint_id"]
-                run.memory = attrs.evolve(run.memory, checkpoint=checkpoint, messages=())
+                # What was given is in it, where the state has messages; an entrypoint keeps only what it ends with.
+                kept = run.memory.messages if run.messages is None else ()
+                run.memory = attrs.evolve(run.memory, checkpoint=checkpoint, messages=kept)
+                run.kept = {message.id for message in run.messages or ()}
 
     def _shows(
         self, message: BaseMessage, namespace: Sequence[str], metadata: Mapping[str, Any], said: Translation
     ) -> bool:
-        path = [part.partition(":")[0] for part in namespace]
-        node = metadata.get("langgraph_node")
         if isinstance(message, ToolMessage):
-            return _TOOLS not in path and (self.nodes is None or said.knows(message.tool_call_id))
-        if _TOOLS in (*path, node):
-            return False
-        return self.nodes is None or not {node, *path}.isdisjoint(self.nodes)
+            return _TOOLS not in _names(namespace) and (self.nodes is None or said.knows(message.tool_call_id))
+        return self._speaks(namespace, metadata.get("langgraph_node"))
+
+    def _speaks(self, namespace: Sequence[str], node: str | None) -> bool:
+        """Whether what *node* says is for the client."""
+        path = {node, *_names(namespace)}
+        return _TOOLS not in path and (self.nodes is None or not path.isdisjoint(self.nodes))
 
     def _ending(self, run: _Run, said: Translation, questions: Sequence[Question]) -> Iterable[Said]:
         for question in questions:
             yield from question.said()
         if questions or self.from_update is not None:
             return
-        yield from said.unmade(run.messages or ())
-        structured = run.state.get("structured_response") if isinstance(run.state, Mapping) else None
-        if structured is not None and run.messages and isinstance(run.messages[-1], ToolMessage):
-            # The model has written it as the arguments of a call.
-            yield Text(json.dumps(to_jsonable_python(structured), ensure_ascii=False))
-        elif isinstance(run.state, str) and not said.anything:
+        yield from said.unmade(run.messages)
+        if isinstance(run.state, str) and not said.anything:
             yield run.state
         if said.cut is not None:
             yield Incomplete(said.cut)
 
 
+def _names(namespace: Sequence[str]) -> list[str]:
+    return [part.partition(":")[0] for part in namespace]
+
+
+def _updates_in(data: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what each node has changed; it may have done that in more than one step."""
+    for node, changed in data.items():
+        for one in changed if isinstance(changed, list) else [changed]:
+            if isinstance(one, Mapping):
+                yield node, one
+
+
 def _messages_in(update: Mapping[str, Any]) -> list[BaseMessage]:
-    """Return the messages that nodes have added."""
-    added = [part.get("messages") for part in update.values() if isinstance(part, Mapping)]
-    flat = [one for found in added for one in (found if isinstance(found, list) else [found])]
-    return [message for message in flat if isinstance(message, BaseMessage)]
+    """Return the messages that a node has added."""
+    found = update.get("messages")
+    return [message for message in (found if isinstance(found, list) else [found]) if isinstance(message, BaseMessage)]
 
 
 def _left(run: _Run, said: Translation, done: bool) -> Memory:
-    """Return what a run leaves for the next turn."""
-    memory, messages = run.memory, run.messages
-    partial: list[BaseMessage] = []
-    if (
-        said.text
-        and said.message_id not in {message.id for message in messages or ()}
-        and (messages is None or not done)
-    ):
-        partial = [AIMessage(said.text)]
-    if memory.thread is None:
-        kept = messages if messages is not None else loaded(memory.messages)
-        return attrs.evolve(memory, messages=saved([*kept, *partial]))
-    return attrs.evolve(memory, messages=[*memory.messages, *saved(partial)])
+    """Return what a run leaves for the next turn: the messages of the graph, and what was told of steps not done."""
+    memory, state = run.memory, run.messages
+    ended = done and not memory.questions
+    if state is None and memory.thread is not None and ended:
+        return attrs.evolve(memory, messages=())
+    left = loaded(memory.messages) if state is None or memory.thread is not None else state
+    if state is not None and run.kept is not None:
+        # A step that was interrupted has changed the state, and not the checkpoint.
+        known = {*run.kept, *(message.id for message in left)}
+        left += [message for message in state if message.id not in known]
+    known = {message.id for message in [*(state or ()), *left]}
+    if state is not None:
+        waiting = {call["id"] for _, call in open_calls(left if left is state else [*state, *left])}
+        left += [result for result in run.results if result.tool_call_id in waiting and result.id not in known]
+    for message_id, spoken in said.spoken.items():
+        if message_id not in known and (state is None or not (ended or spoken.settled)):
+            left += said.unsettled(message_id)
+    return attrs.evolve(memory, messages=saved(left))

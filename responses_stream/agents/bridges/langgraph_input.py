@@ -15,6 +15,7 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     SystemMessage,
+    ToolCall,
     ToolMessage,
     messages_from_dict,
     messages_to_dict,
@@ -26,7 +27,17 @@ from responses_stream.protocol.conversions import StoredItem
 from responses_stream.protocol.data_urls import get_media_type, is_data_url
 from responses_stream.protocol.items import InputItem
 
-__all__ = ["answered", "answers_of", "loaded", "messages_of", "saved", "settings_of", "tools_of"]
+__all__ = [
+    "add_call",
+    "answered",
+    "answers_of",
+    "loaded",
+    "messages_of",
+    "open_calls",
+    "saved",
+    "settings_of",
+    "tools_of",
+]
 
 _NOT_ANSWERED: Final = "The call was not answered."
 _SETTINGS: Final = {"temperature": "temperature", "top_p": "top_p", "max_output_tokens": "max_tokens"}
@@ -40,14 +51,14 @@ def messages_of(items: Iterable[InputItem | StoredItem]) -> list[BaseMessage]:
             case "message" | "output_message":
                 found.append(_message(item))
             case "function_call":
-                _call(found, item["call_id"], item["name"], item["arguments"])
+                add_call(found, item["call_id"], item["name"], item["arguments"])
             case "custom_tool_call":
-                _call(found, item["call_id"], item["name"], json.dumps({"input": item["input"]}))
+                add_call(found, item["call_id"], item["name"], json.dumps({"input": item["input"]}))
             case "function_call_output" | "custom_tool_call_output":
                 found.append(ToolMessage(_content(item["output"]), tool_call_id=item["call_id"]))
             case "mcp_call":
                 call_id = str(item.get("id"))
-                _call(found, call_id, item["name"], item["arguments"])
+                add_call(found, call_id, item["name"], item["arguments"])
                 failed = item.get("error") is not None
                 output = text_of(item["error"] if failed else item.get("output") or "")
                 found.append(ToolMessage(output, tool_call_id=call_id, status="error" if failed else "success"))
@@ -69,7 +80,7 @@ def _message(item: Mapping[str, Any]) -> BaseMessage:
             return HumanMessage(content)
 
 
-def _call(found: list[BaseMessage], call_id: str, name: str, arguments: str) -> None:
+def add_call(found: list[BaseMessage], call_id: str, name: str, arguments: str) -> None:
     """Add a call to the message of the assistant that is last; a model says calls and text in one message."""
     last = found[-1] if found else None
     if not isinstance(last, AIMessage):
@@ -126,26 +137,36 @@ def _source(place: str | None, file_id: str | None) -> dict[str, str]:
     return {"url": place} if "://" in place else {"base64": place}
 
 
+def open_calls(messages: Sequence[BaseMessage]) -> list[tuple[AIMessage, ToolCall]]:
+    """Return the calls in *messages* that have no answer, each with its message; models may use an id again."""
+    waiting: list[tuple[AIMessage, ToolCall]] = []
+    for message in messages:
+        if isinstance(message, AIMessage):
+            waiting += [(message, call) for call in message.tool_calls]
+        elif isinstance(message, ToolMessage):
+            answers = (place for place, (_, call) in enumerate(waiting) if (call["id"] or "") == message.tool_call_id)
+            if (place := next(answers, None)) is not None:
+                del waiting[place]
+    return waiting
+
+
 def answers_of(messages: Sequence[BaseMessage]) -> list[ToolMessage]:
     """Return an answer for each call in *messages* that has none; models refuse calls without."""
-    answers = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
-    calls = [call for message in messages if isinstance(message, AIMessage) for call in message.tool_calls]
-    return [
-        ToolMessage(_NOT_ANSWERED, tool_call_id=call["id"] or "", status="error")
-        for call in calls
-        if call["id"] not in answers
-    ]
+    return [_not_answered(call) for _, call in open_calls(messages)]
 
 
 def answered(messages: Sequence[BaseMessage]) -> list[BaseMessage]:
     """Return *messages* with an answer behind each call that has none."""
-    missing = {answer.tool_call_id: answer for answer in answers_of(messages)}
+    waiting = open_calls(messages)
     found: list[BaseMessage] = []
     for message in messages:
         found.append(message)
-        if isinstance(message, AIMessage):
-            found += [missing[call["id"]] for call in message.tool_calls if call["id"] in missing]
+        found += [_not_answered(call) for made_in, call in waiting if made_in is message]
     return found
+
+
+def _not_answered(call: ToolCall) -> ToolMessage:
+    return ToolMessage(_NOT_ANSWERED, tool_call_id=call["id"] or "", status="error")
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:

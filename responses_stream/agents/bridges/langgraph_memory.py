@@ -145,8 +145,9 @@ class Answers:
 
     @property
     def refusals(self) -> list[str]:
-        """Why calls may not be made."""
-        return [reason or _NOT_APPROVED for approve, reason in self.approvals.values() if not approve]
+        """Why calls may not be made; one that nothing was said of was not approved either."""
+        reasons = [reason for approve, reason in self.approvals.values() if not approve and reason]
+        return [*reasons, _NOT_APPROVED]
 
     def answers(self, question: Question) -> bool:
         """Whether *question* is answered, at least in part."""

@@ -5,7 +5,7 @@ client's to answer, because nobody else is there to run them.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from typing import Any, cast
 
 import attrs
@@ -31,6 +31,7 @@ class ModelRuns:
 
     config: RunnableConfig | Callable[[Turn], RunnableConfig] | None = None
     to_state: Callable[[Turn], Any] | None = None
+    client_tools: bool = False
 
     async def speak(self, model: Runnable[Any, Any], turn: Turn) -> AsyncGenerator[Said, None]:
         """Yield what *model* says."""
@@ -44,7 +45,8 @@ class ModelRuns:
         said = Translation(runs_tools=False, sealed=wants_sealed(turn.run.options))
         whole: Any = None
         parsed: Any = None
-        source = apart(_equipped(model, turn.run.options).astream(given, config_of(self.config, turn)))
+        text = ""
+        source = apart(self._equipped(model, turn.run.options).astream(given, config_of(self.config, turn)))
         try:
             async for piece in source:
                 if isinstance(piece, BaseMessage):
@@ -52,22 +54,35 @@ class ModelRuns:
                     for content in said.said(piece):
                         yield content
                 elif isinstance(piece, str):
-                    said.text += piece
+                    text += piece
                     yield piece
                 else:
                     # Each is the whole so far.
                     parsed = piece
             if parsed is not None:
-                said.text = json.dumps(to_jsonable_python(parsed, fallback=str), ensure_ascii=False)
-                yield said.text
+                text = json.dumps(to_jsonable_python(parsed, fallback=str), ensure_ascii=False)
+                yield text
             if said.cut is not None:
                 yield Incomplete(said.cut)
         finally:
-            answer = message_chunk_to_message(whole) if isinstance(whole, AIMessage) else AIMessage(said.text)
-            if whole is not None or said.text:
-                messages.append(answer)
+            if isinstance(whole, AIMessage):
+                messages.append(message_chunk_to_message(whole))
+            elif text:
+                messages.append(AIMessage(text))
             turn.session = Memory(saved(messages)).as_session()
             await source.aclose()
+
+    def _equipped(self, model: Runnable[Any, Any], options: Mapping[str, Any]) -> Runnable[Any, Any]:
+        """Return *model* with what the request asks for; chains have settings and tools of their own."""
+        if not isinstance(model, BaseChatModel):
+            return model
+        equipped: Runnable[Any, Any] = model
+        tools = tools_of(options) if self.client_tools else []
+        choice = _tool_choice(plain(options.get("tool_choice")), {tool["function"]["name"] for tool in tools})
+        if tools and choice != "none":
+            equipped = model.bind_tools(tools, tool_choice=choice) if choice is not None else model.bind_tools(tools)
+        settings = settings_of(options)
+        return equipped.bind(**settings) if settings else equipped
 
 
 def config_of(config: RunnableConfig | Callable[[Turn], RunnableConfig] | None, turn: Turn) -> RunnableConfig:
@@ -78,20 +93,8 @@ def config_of(config: RunnableConfig | Callable[[Turn], RunnableConfig] | None, 
     return copy
 
 
-def _equipped(model: Runnable[Any, Any], options: Mapping[str, Any]) -> Runnable[Any, Any]:
-    """Return *model* with what the request asks for; chains have settings and tools of their own."""
-    if not isinstance(model, BaseChatModel):
-        return model
-    choice = _tool_choice(plain(options.get("tool_choice")))
-    tools = tools_of(options) if choice != "none" else []
-    equipped: Runnable[Any, Any] = model
-    if tools:
-        equipped = model.bind_tools(tools, tool_choice=choice) if choice is not None else model.bind_tools(tools)
-    settings = settings_of(options)
-    return equipped.bind(**settings) if settings else equipped
-
-
-def _tool_choice(choice: Any) -> str | None:
+def _tool_choice(choice: Any, names: Collection[str]) -> str | None:
+    """Return *choice* as `bind_tools` takes it, or None where it is of none of the functions *names*."""
     if isinstance(choice, Mapping):
-        choice = choice.get("mode") or choice.get("name")
+        choice = choice.get("mode") or (choice["name"] if choice.get("name") in names else None)
     return "any" if choice == "required" else choice if isinstance(choice, str) else None

@@ -32,7 +32,7 @@ except ModuleNotFoundError as missing:
         "this bridge needs openai-agents; pip install 'responses-stream[openai-agents]'", name="agents"
     ) from missing
 
-from agents import Agent, CustomTool, RunConfig, Runner
+from agents import Agent, RunConfig, Runner, RunState
 from agents.exceptions import (
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
@@ -42,23 +42,24 @@ from agents.exceptions import (
     ToolOutputGuardrailTripwireTriggered,
 )
 from agents.run_config import CallModelData, ModelInputData, ToolErrorFormatterArgs
-from agents.tool_context import ToolContext
+from openai import APIError, RateLimitError
 
 from responses_stream.agents.bridges.apart import apart
-from responses_stream.agents.bridges.asked import functions_of, instructions_of
+from responses_stream.agents.bridges.asked import functions_of, instructions_of, plain
+from responses_stream.agents.bridges.openai_agents_equipment import Equipment, is_of_client, named
 from responses_stream.agents.bridges.openai_agents_events import Call, Translation, call_id_of
 from responses_stream.agents.bridges.openai_agents_input import (
     AskedOutput,
     answered,
     input_items,
     model_settings,
-    tools_of_client,
 )
-from responses_stream.agents.bridges.openai_agents_memory import Answers, Memory, named
+from responses_stream.agents.bridges.openai_agents_memory import Answers, Memory
+from responses_stream.agents.bridges.openai_agents_usage import Spending
 from responses_stream.agents.contents import Incomplete, Refusal, Said
 from responses_stream.agents.handler import AgentHandler, agent_handler
 from responses_stream.agents.hooks import Hooks
-from responses_stream.agents.rendering import ToolCalls
+from responses_stream.agents.rendering import RunFailed, ToolCalls
 from responses_stream.agents.sessions import Sessions
 from responses_stream.agents.target import AgentState, Target
 from responses_stream.agents.turn import Turn
@@ -135,15 +136,16 @@ class _Bridged:
         answers = Answers.of(turn.run.messages, memory)
         root = await self.state.resolve()
         _check(root)
-        agent = named(root, memory.agent)
-        tools = self._tools(agent, turn, memory)
-        failed: set[str] = set()
-        worked: set[str] = set()
-        speaker = _equipped(agent, turn, tools, answers, worked)
+        # Who answers a call need not offer the tool again.
+        offered = {tool["name"]: tool for tool in [*memory.tools, *functions_of(turn.run.options)]}
+        tools = list(offered.values()) if self.client_tools else []
+        equipment = self._equipment(turn, tools, answers)
+        speaker = equipment.of(named(root, memory.agent))
         if answers.any:
-            run_input: Any = await memory.resumed(speaker, answers)
+            run_input: RunState[Any] | list[Any] = await memory.resumed(speaker, answers)
         else:
             run_input = answered([*memory.items, *input_items(turn.run.messages)])
+        failed: set[str] = set()
         result = Runner.run_streamed(
             speaker,
             run_input,
@@ -151,16 +153,14 @@ class _Bridged:
             max_turns=self.max_turns,
             run_config=self._config(turn, failed),
         )
-        clients = {tool["name"] for tool in tools}
-        known = {call_id: Call(name, arguments) for call_id, name, arguments in memory.calls}
         said = Translation(
             speaker,
-            clients,
-            known if answers.any else {},
+            {call_id: Call(name, arguments) for call_id, name, arguments in memory.calls if answers.any},
             failed,
-            worked,
+            equipment.worked,
             refused={call_id for call_id, (approved, _) in answers.approvals.items() if not approved},
-            silent=set(answers.outputs),
+            silent=memory.functions if answers.any else (),
+            spending=Spending(result.context_wrapper),
         )
         left: Memory | None = None
         events = apart(result.stream_events())
@@ -171,9 +171,9 @@ class _Bridged:
             requests = {
                 call_id_of(interruption.raw_item): new_item_id("mcp_approval_request", turn.response_id)
                 for interruption in result.interruptions
-                if interruption.name not in clients
+                if not is_of_client(interruption.agent, interruption.name)
             }
-            left = Memory.after(result, speaker.name, requests, tools)
+            left = Memory.after(result, speaker.name, requests, said.known, tools)
             for content in said.ending(result, requests):
                 yield content
         except _TRIPWIRES:
@@ -185,28 +185,41 @@ class _Bridged:
                 yield Refusal(refused.refusal.removeprefix(said.refusal))
         except MaxTurnsExceeded:
             yield Incomplete("max_turns")
-        except Exception:
-            if said.stopped is None:
+        except Exception as error:
+            if said.stopped is not None:
+                yield said.stopped
+            elif said.failure == "rate_limit_exceeded" or _is_rate_limit(error):
+                message = "The model is asked too often just now; try again later."
+                raise RunFailed("rate_limit_exceeded", message) from error
+            else:
                 raise
-            yield said.stopped
         finally:
-            turn.session = (left or Memory.broken(result, said.text)).as_session()
+            if left is None:
+                unheard = [*answers.items(), *run_input.pending_input] if isinstance(run_input, RunState) else []
+                left = Memory.broken(result, said.lost(result), unheard)
+            turn.session = left.as_session()
             if not result.is_complete:
                 result.cancel()
             await events.aclose()
 
-    def _tools(self, agent: Agent[Any], turn: Turn, memory: Memory) -> list[dict[str, Any]]:
-        """Return the definitions of the functions that the client runs; the agent's own tools win."""
-        if not self.client_tools:
-            return []
-        taken = {tool.name for tool in agent.tools}
-        # Who answers a call need not offer the tool again.
-        tools = {tool["name"]: tool for tool in [*memory.tools, *functions_of(turn.run.options)]}
-        return [tool for name, tool in tools.items() if name not in taken]
+    def _equipment(self, turn: Turn, tools: list[dict[str, Any]], answers: Answers) -> Equipment:
+        options, base = turn.run.options, self.run_config.model_settings
+        return Equipment(
+            tools,
+            answers.outputs,
+            AskedOutput.of(options),
+            plain(options.get("tool_choice")),
+            None if base is None else base.tool_choice,
+        )
 
     def _config(self, turn: Turn, failed: set[str]) -> RunConfig:
         base, asked = self.run_config, instructions_of(turn.run.options)
         settings = model_settings(turn.run.options)
+        if base.model_settings is not None:
+            settings = base.model_settings.resolve(settings)
+        if turn.run.options.get("tool_choice") is not None:
+            # Each agent has its own; and what is set here, agents that are run as tools get as well.
+            settings = dataclasses.replace(settings, tool_choice=None)
 
         async def with_instructions(data: CallModelData[Any]) -> ModelInputData:
             given = data.model_data
@@ -224,7 +237,7 @@ class _Bridged:
 
         return dataclasses.replace(
             base,
-            model_settings=settings if base.model_settings is None else base.model_settings.resolve(settings),
+            model_settings=settings,
             call_model_input_filter=base.call_model_input_filter if asked is None else with_instructions,
             tool_error_formatter=noting_failures,
         )
@@ -235,27 +248,8 @@ def _check(agent: object) -> None:
         raise InvalidType("agent", "an Agent of openai-agents, or what makes one", agent)
 
 
-def _equipped(
-    agent: Agent[Any], turn: Turn, tools: list[dict[str, Any]], answers: Answers, worked: set[str]
-) -> Agent[Any]:
-    """Return *agent* with what the request adds to it: functions that the client runs, and the form of the output.
-
-    Nothing tells of a custom tool that it raised, so those that did not are noted in *worked*.
-    """
-    changes: dict[str, Any] = {}
-    if tools or any(isinstance(tool, CustomTool) for tool in agent.tools):
-        own = [_noting(tool, worked) if isinstance(tool, CustomTool) else tool for tool in agent.tools]
-        changes["tools"] = [*own, *tools_of_client(tools, answers.outputs)]
-    if agent.output_type is None and (asked := AskedOutput.of(turn.run.options)) is not None:
-        changes["output_type"] = asked
-    return agent.clone(**changes) if changes else agent
-
-
-def _noting(tool: CustomTool, worked: set[str]) -> CustomTool:
-    async def invoked(context: ToolContext[Any], text: str) -> Any:
-        output = tool.on_invoke_tool(context, text)
-        output = await output if inspect.isawaitable(output) else output
-        worked.add(context.tool_call_id)
-        return output
-
-    return dataclasses.replace(tool, on_invoke_tool=invoked)
+def _is_rate_limit(error: Exception) -> bool:
+    # A quota that is spent has the same status; to wait is of no use then, and the account is none of the client's.
+    if not isinstance(error, APIError) or error.code == "insufficient_quota":
+        return False
+    return isinstance(error, RateLimitError) or error.code == "rate_limit_exceeded"

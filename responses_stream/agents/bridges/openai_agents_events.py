@@ -2,7 +2,8 @@
 
 The raw events are those of the protocol, one response after the other; the framework adds the outputs of tools,
 hand-offs and interruptions. A call of a tool that runs at once is said while the model writes it. One that may have to
-be approved first is held back, until its output or the request for an approval shows what became of it.
+be approved first, or that an agent answers whose own calls may have to, is held back, until its output or the request
+for an approval shows what became of it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
-from agents import Agent, FunctionTool, RunResultStreaming, StreamEvent
+from agents import Agent, FunctionTool, RunContextWrapper, RunResultStreaming, StreamEvent
 from pydantic import BaseModel
 
+from responses_stream.agents.bridges.openai_agents_equipment import handoff_names, is_of_client
+from responses_stream.agents.bridges.openai_agents_usage import Spending
 from responses_stream.agents.contents import (
     ApprovalRequest,
     FunctionCall,
@@ -61,28 +64,30 @@ class Translation:
 
     Attributes:
         agent: who speaks.
-        clients: names of the tools that the client runs.
-        known: calls of earlier turns whose outputs may come, by their ids.
+        known: calls that were held back, of earlier turns as well, and whose outputs may come, by their ids.
         failed: ids of calls whose functions raised; what they raised is for the model alone.
-        worked: ids of calls whose custom tools did not raise, as far as they are of the first agent.
+        worked: ids of calls whose custom tools did not raise.
         refused: ids of calls that the client did not approve.
-        silent: ids of calls whose outputs the client has sent itself.
-        text: what the message that is open says so far.
+        silent: ids of calls of earlier turns that the client answers itself.
+        spending: what the run has spent.
+        text: what the last message says so far.
         refusal: the model's refusal so far.
         stopped: why the model's service broke off, where it told that.
+        failure: the code with which it failed, where it told that.
     """
 
     agent: Agent[Any]
-    clients: Collection[str] = ()
     known: dict[str, Call] = attrs.field(factory=dict)
     failed: Collection[str] = ()
     worked: Collection[str] = ()
     refused: Collection[str] = ()
     silent: Collection[str] = ()
+    spending: Spending = attrs.field(factory=lambda: Spending(RunContextWrapper(None)))
     text: str = ""
     refusal: str = ""
     stopped: Incomplete | None = None
-    _first: Agent[Any] = attrs.field(init=False)
+    failure: str | None = None
+    _has_begun: bool = False
     _responses: int = 0
     # The items of the response that the model writes: by index, and which of them have said something.
     _items: dict[int, Any] = attrs.field(factory=dict)
@@ -90,17 +95,19 @@ class Translation:
     _finished: set[int] = attrs.field(factory=set)
     # Items of the model are the framework's items too; who holds them knows which are no news.
     _told: list[Any] = attrs.field(factory=list)
+    # The item of the last message, once it is whole.
+    _message_item: Any = None
     _live: set[str] = attrs.field(factory=set)
-
-    def __attrs_post_init__(self) -> None:
-        self._first = self.agent
+    _of_client: set[str] = attrs.field(factory=set)
 
     def said(self, event: StreamEvent) -> Iterator[Said]:
         """Say what *event* tells."""
         if event.type == "raw_response_event":
             yield from self._raw(event.data)
         elif event.type == "agent_updated_stream_event":
-            self.agent = event.new_agent
+            if self._has_begun:
+                yield from self._handed_over(event.new_agent)
+            self._has_begun, self.agent, self.text = True, event.new_agent, ""
         elif event.type == "run_item_stream_event":
             yield from self._item(event.name, event.item)
 
@@ -109,13 +116,17 @@ class Translation:
 
         Args:
             result: the run.
-            requests: the ids of the requests for approval to make, by the ids of the calls.
+            requests: the ids of the requests for approval to make, by the ids of the calls. The other calls that it
+                waits for are the client's; those that were open before are told again.
         """
         for interruption in result.interruptions:
             call_id = call_id_of(interruption.raw_item)
+            call = self.known.pop(call_id, None) or call_of(interruption.raw_item)
             if call_id in requests:
-                call = self.known.pop(call_id, None) or call_of(interruption.raw_item)
-                yield ApprovalRequest(requests[call_id], interruption.name or call.name, call.arguments)
+                label = as_plain(interruption.raw_item).get("server_label")
+                yield ApprovalRequest(requests[call_id], interruption.name or call.name, call.arguments, label)
+            elif call_id not in self._of_client:
+                yield FunctionCall(call_id, interruption.name or call.name, call.arguments)
         for call in self.known.values():
             if call.item is not None:
                 yield dict(call.item)
@@ -125,11 +136,31 @@ class Translation:
             output = result.final_output
             if output is not None:
                 yield Text(output if isinstance(output, str) else as_json(output), message_id="final")
+        yield from self._spent()
+
+    def lost(self, result: RunResultStreaming) -> str:
+        """Return the text of the last message, where the run broke off before it became an item of the run."""
+        kept = any(item.raw_item is self._message_item for item in result.new_items)
+        return "" if kept else self.text
+
+    def _handed_over(self, agent: Agent[Any]) -> Iterator[Said]:
+        """Say that *agent* goes on, where a filter of its input has taken the output away that would have told."""
+        names = handoff_names(self.agent)
+        call_id = next((call_id for call_id, call in self.known.items() if call.name in names), None)
+        if call_id is not None:
+            call = self.known.pop(call_id)
+            yield ToolCall(call_id, call.name, call.arguments)
+            yield ToolResult(call_id, as_json({"assistant": agent.name}))
+
+    def _spent(self) -> Iterator[Usage]:
+        if (news := self.spending.news()) != Usage():
+            yield news
 
     def _raw(self, event: Any) -> Iterator[Said]:
         index = getattr(event, "output_index", -1)
         match event.type:
             case "response.created":
+                self.failure = None
                 self._begin()
                 yield from self._model(event.response)
             case "response.output_item.added":
@@ -161,6 +192,10 @@ class Translation:
                 yield from self._done(index, event.item)
             case "response.completed" | "response.incomplete":
                 yield from self._ended(event.response)
+            case "response.failed":
+                self.failure = event.response.error and event.response.error.code
+            case "error":
+                self.failure = event.code
 
     def _begin(self) -> None:
         self._responses += 1
@@ -186,9 +221,10 @@ class Translation:
 
     def _begun(self, item: Any) -> Iterator[Said]:
         if item.type == "message":
-            self.text = ""
+            self.text, self._message_item = "", None
         elif item.type == "function_call" and item.call_id:
-            if item.name in self.clients:
+            if is_of_client(self.agent, item.name):
+                self._of_client.add(item.call_id)
                 yield FunctionCall(item.call_id, item.name)
             elif self._runs_at_once(item):
                 self._live.add(item.call_id)
@@ -196,7 +232,10 @@ class Translation:
 
     def _runs_at_once(self, item: Any) -> bool:
         return not getattr(item, "namespace", None) and any(
-            isinstance(tool, FunctionTool) and tool.name == item.name and tool.needs_approval is False
+            isinstance(tool, FunctionTool)
+            and tool.name == item.name
+            and tool.needs_approval is False
+            and not tool._is_agent_tool
             for tool in self.agent.tools
         )
 
@@ -204,7 +243,7 @@ class Translation:
         item = self._items.get(index)
         if item is not None and delta:
             self._spoken.add(index)
-            if item.name in self.clients:
+            if item.call_id in self._of_client:
                 yield FunctionCall(item.call_id, arguments=delta)
             elif item.call_id in self._live:
                 yield ToolCall(item.call_id, arguments=delta)
@@ -224,7 +263,7 @@ class Translation:
             case "function_call":
                 if not begun:
                     yield from self._begun(item)
-                if item.name in self.clients:
+                if item.call_id in self._of_client:
                     if not spoken and item.arguments:
                         yield FunctionCall(item.call_id, arguments=item.arguments)
                 elif item.call_id in self._live:
@@ -250,10 +289,11 @@ class Translation:
             # Some models tell their items at the end only.
             yield from self._done(index, item)
             self._told.append(item)
-        if (usage := response.usage) is not None:
-            cached = getattr(usage.input_tokens_details, "cached_tokens", 0) or 0
-            reasoning = getattr(usage.output_tokens_details, "reasoning_tokens", 0) or 0
-            yield Usage(usage.input_tokens, usage.output_tokens, cached, reasoning)
+            if item.type == "message":
+                self._message_item = item
+        if response.usage is not None:
+            self.spending.hear(response.usage)
+            yield self.spending.news()
         if response.status == "incomplete":
             details = response.incomplete_details
             self.stopped = Incomplete((details and details.reason) or "max_output_tokens")
@@ -266,6 +306,7 @@ class Translation:
             return
         if name == "message_output_created":
             yield from self._message(raw, f"item {id(raw)}")
+            self._message_item = raw
         elif name == "mcp_approval_response":
             self.known.pop(str(as_plain(raw).get("approval_request_id")), None)
         elif name in ("tool_output", "handoff_occured"):
@@ -282,14 +323,12 @@ class Translation:
                 yield ToolResult(call_id, error=_TOOL_FAILED)
             elif plain.get("type") != "custom_tool_call_output" or call_id in self.worked:
                 yield ToolResult(call_id, output)
-            elif self.agent is self._first:
-                yield ToolResult(call_id, error=_TOOL_FAILED)
             else:
-                # It may be what the tool of another agent has raised.
-                yield ToolResult(call_id)
+                yield ToolResult(call_id, error=_TOOL_FAILED)
+            yield from self._spent()
 
     def _message(self, item: Any, message_id: str) -> Iterator[Said]:
-        self.text = ""
+        self.text, self._message_item = "", None
         for number, part in enumerate(item.content):
             if part.type == "refusal":
                 self.refusal += part.refusal

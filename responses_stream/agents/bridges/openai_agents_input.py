@@ -7,6 +7,7 @@ the service behind the framework does not know them; what the agent itself has c
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Final
@@ -28,9 +29,19 @@ from responses_stream.agents.bridges.asked import plain, text_of
 from responses_stream.protocol.conversions import StoredItem
 from responses_stream.protocol.items import InputItem
 
-__all__ = ["AskedOutput", "answered", "input_items", "model_settings", "tools_of_client"]
+__all__ = [
+    "NOT_ANSWERED",
+    "AskedOutput",
+    "ClientFunction",
+    "answered",
+    "input_items",
+    "model_settings",
+    "tools_of_client",
+]
 
-_NOT_ANSWERED: Final = "The call was not answered."
+NOT_ANSWERED: Final = "The call was not answered."
+"""What the model is told of a call that nobody has answered."""
+
 _OUTPUTS: Final = {
     "function_call": "function_call_output",
     "custom_tool_call": "custom_tool_call_output",
@@ -91,18 +102,18 @@ def answered(items: Sequence[Any]) -> list[Any]:
         if not missing or kind in _TOLD:
             found.append(item)
         if missing and kind in _TOLD:
-            found.append({"type": _OUTPUTS[kind], "call_id": call_id, "output": _NOT_ANSWERED})
+            found.append({"type": _OUTPUTS[kind], "call_id": call_id, "output": NOT_ANSWERED})
     return found
 
 
 def model_settings(options: Mapping[str, Any]) -> ModelSettings:
-    """Return what the framework has of the request's options; the others are left to the agent."""
+    """Return what the framework has of the request's options; the others are left to the agent.
+
+    The choice of a tool is not among them: agents that have no such tool cannot follow it.
+    """
     settings: dict[str, Any] = {
         theirs: plain(options[ours]) for ours, theirs in _SETTINGS.items() if options.get(ours) is not None
     }
-    choice = _tool_choice(plain(options.get("tool_choice")))
-    if choice is not None:
-        settings["tool_choice"] = choice
     reasoning = plain(options.get("reasoning"))
     if reasoning:
         settings["reasoning"] = Reasoning(**reasoning)
@@ -110,13 +121,6 @@ def model_settings(options: Mapping[str, Any]) -> ModelSettings:
     if text.get("verbosity") is not None:
         settings["verbosity"] = text["verbosity"]
     return ModelSettings(**settings)
-
-
-def _tool_choice(choice: Any) -> str | None:
-    if isinstance(choice, Mapping):
-        # A function is chosen by its name, a hosted tool by its type; of a list of allowed ones the mode is left.
-        return choice.get("mode") or choice.get("name") or choice.get("type")
-    return choice if isinstance(choice, str) else None
 
 
 class AskedOutput(AgentOutputSchemaBase):
@@ -154,6 +158,11 @@ class AskedOutput(AgentOutputSchemaBase):
             raise ModelBehaviorError("the output is no JSON") from None
 
 
+@dataclasses.dataclass
+class ClientFunction(FunctionTool):
+    """A function that the client runs, as a tool of the agent."""
+
+
 def tools_of_client(definitions: Sequence[Mapping[str, Any]], outputs: Mapping[str, Any]) -> list[Tool]:
     """Return functions of the client as tools of the agent that wait for it.
 
@@ -166,10 +175,10 @@ def tools_of_client(definitions: Sequence[Mapping[str, Any]], outputs: Mapping[s
     """
 
     async def output_of(context: ToolContext[Any], _arguments: str) -> Any:
-        return _tool_output(outputs.get(context.tool_call_id, _NOT_ANSWERED))
+        return _tool_output(outputs.get(context.tool_call_id, NOT_ANSWERED))
 
     return [
-        FunctionTool(
+        ClientFunction(
             name=tool["name"],
             description=tool.get("description") or "",
             params_json_schema=tool.get("parameters") or {"type": "object", "properties": {}},

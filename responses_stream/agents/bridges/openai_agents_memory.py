@@ -7,15 +7,15 @@ function. Where the client says something else instead, the history goes on with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
-from agents import Agent, Handoff, RunResultStreaming, RunState, UserError
+from agents import Agent, RunResultStreaming, RunState, UserError
 from pydantic_core import to_jsonable_python
 
-from responses_stream.agents.bridges.openai_agents_events import call_id_of, call_of
-from responses_stream.agents.bridges.openai_agents_input import input_items
+from responses_stream.agents.bridges.openai_agents_events import Call, call_id_of, call_of
+from responses_stream.agents.bridges.openai_agents_input import NOT_ANSWERED, input_items
 from responses_stream.agents.rendering import RunFailed
 from responses_stream.protocol.hosted_items import McpApprovalResponse
 from responses_stream.protocol.items import (
@@ -24,7 +24,7 @@ from responses_stream.protocol.items import (
     ResponseFunctionToolCallOutputItem,
 )
 
-__all__ = ["Answers", "Memory", "named"]
+__all__ = ["Answers", "Memory"]
 
 
 @attrs.frozen
@@ -35,8 +35,9 @@ class Memory:
         items: what was said, as input items of the framework.
         agent: the name of the agent that goes on; None stands for the first.
         state: a run that waits, as the JSON of a `RunState`; None where none does.
-        requests: the ids of the calls that wait, by the ids of the requests for their approval.
-        calls: the calls that wait: their ids, names and arguments.
+        requests: the ids of the calls that wait for an approval, by the ids of the requests for it.
+        functions: the ids of the calls that wait for the client to make them.
+        calls: the agent's own calls that have no output yet, for one reason or another: their ids, names and arguments.
         tools: the definitions of the client's functions that the run has.
     """
 
@@ -44,6 +45,7 @@ class Memory:
     agent: str | None = None
     state: dict[str, Any] | None = None
     requests: Mapping[str, str] = attrs.field(factory=dict)
+    functions: Sequence[str] = ()
     calls: Sequence[Sequence[str]] = ()
     tools: Sequence[dict[str, Any]] = ()
 
@@ -56,7 +58,12 @@ class Memory:
 
     @classmethod
     def after(
-        cls, result: RunResultStreaming, speaker: str, requests: Mapping[str, str], tools: Sequence[dict[str, Any]]
+        cls,
+        result: RunResultStreaming,
+        speaker: str,
+        requests: Mapping[str, str],
+        known: Mapping[str, Call],
+        tools: Sequence[dict[str, Any]],
     ) -> Memory:
         """Return what a run leaves that has ended, or waits.
 
@@ -64,26 +71,41 @@ class Memory:
             result: the run.
             speaker: the name of the agent that it began with.
             requests: the ids of the requests for approval, by the ids of the calls.
+            known: calls without an output, by their ids.
             tools: the definitions of the client's functions.
         """
         items = _items_of(result)
         if not result.interruptions:
             return cls(items, result.last_agent.name)
-        raws = [interruption.raw_item for interruption in result.interruptions]
-        calls = [
-            (call_id_of(raw), interruption.name or "", call_of(raw).arguments)
-            for interruption, raw in zip(result.interruptions, raws, strict=True)
-        ]
+        calls = {call_id: (call_id, call.name, call.arguments) for call_id, call in known.items() if call.item is None}
+        functions: list[str] = []
+        for interruption in result.interruptions:
+            call_id, call = call_id_of(interruption.raw_item), call_of(interruption.raw_item)
+            if call_id in requests:
+                calls[call_id] = call_id, interruption.name or call.name, call.arguments
+            else:
+                functions.append(call_id)
+        state = result.to_state()
+        # Who moves on has said this all the same.
+        items += to_jsonable_python(state.pending_input)
         # What the application knows of a run is its own; the next turn makes it anew.
-        state = result.to_state().to_json(context_serializer=lambda _: {})
+        kept = to_jsonable_python(state.to_json(context_serializer=lambda _: {}))
         by_request = {request: call for call, request in requests.items()}
-        return cls(items, speaker, to_jsonable_python(state), by_request, calls, tools)
+        return cls(items, speaker, kept, by_request, functions, list(calls.values()), tools)
 
     @classmethod
-    def broken(cls, result: RunResultStreaming, text: str) -> Memory:
-        """Return what a run leaves that broke off while its model said *text*."""
+    def broken(cls, result: RunResultStreaming, text: str, unheard: Sequence[Any] = ()) -> Memory:
+        """Return what a run leaves that broke off.
+
+        Args:
+            result: the run.
+            text: its last message, as far as it has no item of that.
+            unheard: what the client said, and answered, as input items of which the run may have taken some.
+        """
         items = _items_of(result)
-        if text and text not in _texts_of(items):
+        heard = {item.get("call_id") for item in items if item.get("type") == "function_call_output"} - {None}
+        items += [item for item in to_jsonable_python(unheard) if item.get("call_id") not in heard]
+        if text:
             items.append({"role": "assistant", "content": text})
         return cls(items, result.last_agent.name)
 
@@ -108,7 +130,7 @@ class Memory:
                 state.reject(interruption, rejection_message=reason)
         if answers.others:
             try:
-                state.add_input(input_items(answers.others))
+                state.add_input(answers.others)
             except UserError:
                 message = "Answer the open calls of the previous response first, with nothing else in the input."
                 raise RunFailed("invalid_prompt", message) from None
@@ -122,30 +144,38 @@ class Answers:
     Attributes:
         approvals: whether a call may be made, and why not, by its id.
         outputs: what the client's functions came to, by the ids of their calls.
-        others: the rest of the input.
+        others: the rest of the input, as input items of the framework.
     """
 
     approvals: dict[str, tuple[bool, str | None]] = attrs.field(factory=dict)
     outputs: dict[str, Any] = attrs.field(factory=dict)
-    others: list[InputItem] = attrs.field(factory=list)
+    others: list[Any] = attrs.field(factory=list)
 
     @classmethod
     def of(cls, messages: Sequence[InputItem], memory: Memory) -> Answers:
-        """Return what *messages* answer of what *memory* waits for."""
+        """Return what *messages* answer of what *memory* waits for.
+
+        Who answers a part of it and says something else besides moves on: the rest counts as not answered. Who says
+        nothing else is asked for the rest again.
+        """
         found = cls()
-        open_calls = {call[0] for call in memory.calls} - set(memory.requests.values())
         for item in messages:
             if isinstance(item, McpApprovalResponse) and item.approval_request_id in memory.requests:
                 reason = item.reason if isinstance(item.reason, str) else None
                 found.approvals[memory.requests[item.approval_request_id]] = (item.approve, reason)
             elif (
                 isinstance(item, ResponseFunctionToolCallOutputItem | ResponseCustomToolCallOutputItem)
-                and item.call_id in open_calls
+                and item.call_id in memory.functions
             ):
                 [plain] = input_items([item])
                 found.outputs[str(item.call_id)] = plain["output"]
             else:
-                found.others.append(item)
+                found.others.extend(input_items([item]))
+        if found.any and found.others:
+            for call_id in memory.requests.values():
+                found.approvals.setdefault(call_id, (False, NOT_ANSWERED))
+            for call_id in memory.functions:
+                found.outputs.setdefault(call_id, NOT_ANSWERED)
         return found
 
     @property
@@ -153,28 +183,12 @@ class Answers:
         """Whether there is one."""
         return bool(self.approvals or self.outputs)
 
-
-def named(root: Agent[Any], name: str | None) -> Agent[Any]:
-    """Return the agent of that name that *root* can hand over to, however far; *root* where there is none."""
-    return next((agent for agent in _reachable(root) if agent.name == name), root)
-
-
-def _reachable(root: Agent[Any]) -> Iterator[Agent[Any]]:
-    seen: list[Agent[Any]] = [root]
-    for agent in seen:
-        yield agent
-        for handoff in agent.handoffs:
-            target = handoff._agent_ref and handoff._agent_ref() if isinstance(handoff, Handoff) else handoff
-            if isinstance(target, Agent) and all(target is not known for known in seen):
-                seen.append(target)
+    def items(self) -> list[Any]:
+        """Return what the client's functions came to, as input items of the framework."""
+        kind = "function_call_output"
+        return [{"type": kind, "call_id": call_id, "output": output} for call_id, output in self.outputs.items()]
 
 
 def _items_of(result: RunResultStreaming) -> list[Any]:
     items: list[Any] = to_jsonable_python(result.to_input_list(mode="normalized"))
     return items
-
-
-def _texts_of(items: Sequence[Any]) -> Iterator[str]:
-    for item in items:
-        content = item.get("content") if item.get("role") == "assistant" else None
-        yield content if isinstance(content, str) else "".join(part.get("text", "") for part in content or ())

@@ -13,9 +13,8 @@ Each turn is one run of the agent, on the messages that the turn before has left
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
-from functools import partial
 from types import UnionType
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
@@ -33,7 +32,6 @@ except ModuleNotFoundError as error:
 
 from pydantic_ai import (
     DeferredToolRequests,
-    ExternalToolset,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -41,10 +39,8 @@ from pydantic_ai import (
     ModelSettings,
     NativeOutput,
     PromptedOutput,
-    RunContext,
     SystemPromptPart,
     TextOutput,
-    ToolDefinition,
 )
 from pydantic_ai.agent import AbstractAgent, AgentRunEvents
 from pydantic_ai.capabilities import ReinjectSystemPrompt
@@ -65,6 +61,7 @@ from pydantic_ai.usage import UsageLimits
 from responses_stream.agents.bridges.asked import functions_of, instructions_of, plain, wants_sealed
 from responses_stream.agents.bridges.pydantic_ai_events import RunReader, usage_of
 from responses_stream.agents.bridges.pydantic_ai_input import asked, messages_of
+from responses_stream.agents.bridges.pydantic_ai_tools import ClientTools, external_tools
 from responses_stream.agents.contents import Incomplete, Said, Update
 from responses_stream.agents.handler import AgentHandler, agent_handler
 from responses_stream.agents.hooks import Hooks
@@ -72,6 +69,7 @@ from responses_stream.agents.rendering import RunFailed, ToolCalls
 from responses_stream.agents.sessions import Sessions
 from responses_stream.agents.target import AgentState, Target
 from responses_stream.agents.turn import Turn
+from responses_stream.protocol.ids import new_item_id
 
 __all__ = ["bridge"]
 
@@ -126,7 +124,8 @@ def bridge(
         agent: the agent, or what makes one.
         deps: makes the dependencies of a run; may be async.
         usage_limits: what one turn may spend.
-        client_tools: whether the model may call the functions among the request's `tools`, for the client to run.
+        client_tools: whether the model may call the functions among the request's `tools`, for the client to run. A
+            tool of the agent goes before one of the same name.
         sessions, hooks, model, tool_calls, response_id_factory: as `agent_handler` has them.
     """
     return agent_handler(
@@ -159,7 +158,7 @@ class _Speaker:
         if not base and any(_says_system(message) for message in history):
             # What a client says as the system must not stand in the place of what the agent's maker says.
             history = [ModelRequest(await agent.system_prompt_parts(deps=deps, prompt=ask.prompt)), *history]
-        tools = _external(functions_of(options)) if self.client_tools else []
+        tools = external_tools(functions_of(options)) if self.client_tools else []
         outputs = list(_outputs(agent.output_type))
         reader = RunReader(
             deferring=None if DeferredToolRequests in outputs else frozenset(tool.name for tool in tools),
@@ -174,15 +173,14 @@ class _Speaker:
             deferred_tool_results=ask.results,
             instructions=instructions_of(options),
             deps=deps,
-            model_settings=partial(_settings, options),
+            model_settings=_settings(options),
             usage_limits=self.usage_limits,
             infer_name=False,
-            toolsets=[ExternalToolset(tools)] if tools else None,
-            capabilities=[ReinjectSystemPrompt()],
+            capabilities=[ReinjectSystemPrompt(), ClientTools(tools=tools, choice=options.get("tool_choice"))],
         )
         yield Update((), model=_model_name(agent))
         try:
-            async with aclosing(_told(run, reader, turn, list(approvals))) as told:
+            async with aclosing(_told(run, reader, turn, approvals)) as told:
                 async for said in told:
                     yield said
         except UserError as error:
@@ -193,11 +191,12 @@ class _Speaker:
 
 
 async def _told(
-    run: AbstractAsyncContextManager[AgentRunEvents[Any]], reader: RunReader, turn: Turn, approvals: list[str]
+    run: AbstractAsyncContextManager[AgentRunEvents[Any]], reader: RunReader, turn: Turn, approvals: Mapping[str, str]
 ) -> AsyncGenerator[Said, None]:
     """Run the agent and tell what it says; whatever happens, the messages it came to are left for the next turn.
 
-    So are *approvals*, the calls that wait for one, until a run has ended that may have made them.
+    So are *approvals*, the calls that wait for one by the ids of the requests, until a run has ended that may have made
+    them.
     """
     started: AgentRunEvents[Any] | None = None
     try:
@@ -210,9 +209,13 @@ async def _told(
                         continue
                     output = event.result.output
                     waits = output.approvals if isinstance(output, DeferredToolRequests) else ()
-                    approvals = [call.tool_call_id for call in waits]
+                    # Not every model has an id of its own for each call of a conversation.
+                    approvals = {
+                        new_item_id("mcp_approval_request", turn.response_id): call.tool_call_id for call in waits
+                    }
                     yield usage_of(event.result.usage)
-                    for said in reader.end(output, _last_response(event.result.all_messages())):
+                    last = _last_response(event.result.all_messages())
+                    for said in reader.end(output, last, tuple(approvals)):
                         yield said
             except AgentRunError as error:
                 yield usage_of(started.usage)
@@ -226,7 +229,7 @@ async def _told(
         if started is not None:
             with suppress(UserError):
                 messages = ModelMessagesTypeAdapter.dump_python(started.all_messages(), mode="json")
-                turn.session = {"messages": messages, "approvals": approvals}
+                turn.session = {"messages": messages, "approvals": dict(approvals)}
 
 
 def _limit_of(error: AgentRunError) -> Incomplete:
@@ -250,8 +253,8 @@ def _limit_of(error: AgentRunError) -> Incomplete:
     raise error
 
 
-async def _base(turn: Turn, provider: str | None) -> tuple[list[ModelMessage], Iterable[str]]:
-    """Return what the turn goes on from, and which calls of it wait for an approval."""
+async def _base(turn: Turn, provider: str | None) -> tuple[list[ModelMessage], Mapping[str, str]]:
+    """Return what the turn goes on from, and which calls of it wait for an approval, by the ids of the requests."""
     if isinstance(turn.session, dict):
         return ModelMessagesTypeAdapter.validate_python(turn.session["messages"]), turn.session["approvals"]
     return messages_of(await turn.get_history(), provider=provider)
@@ -271,8 +274,8 @@ def _model_name(agent: _AnyAgent) -> str | None:
     return agent.model.rpartition(":")[2] if agent.model else None
 
 
-def _settings(options: Mapping[str, Any], run: RunContext[Any]) -> ModelSettings:
-    """Return the settings of one request of a run to the model."""
+def _settings(options: Mapping[str, Any]) -> ModelSettings:
+    """Return the settings of the requests of a run to the model."""
     settings: dict[str, Any] = {ours: options[name] for name, ours in _WHOLE_SETTINGS.items() if name in options}
     effort = (options.get("reasoning") or {}).get("effort")
     if effort == "none":
@@ -281,32 +284,7 @@ def _settings(options: Mapping[str, Any], run: RunContext[Any]) -> ModelSettings
         settings["thinking"] = effort
     if options.get("service_tier") in _TIERS:
         settings["service_tier"] = options["service_tier"]
-    if run.run_step <= 1 and (choice := _tool_choice(options.get("tool_choice"))) is not None:
-        settings["tool_choice"] = choice
     return cast("ModelSettings", settings)
-
-
-def _tool_choice(choice: Any) -> str | list[str] | None:
-    match choice:
-        case "none" | "required":
-            return str(choice)
-        case {"type": "function", "name": str(name)}:
-            return [name]
-        case {"type": "allowed_tools", "mode": "required", "tools": list(tools)}:
-            return [tool["name"] for tool in tools if tool.get("type") == "function"] or None
-    return None
-
-
-def _external(tools: Sequence[Mapping[str, Any]]) -> list[ToolDefinition]:
-    return [
-        ToolDefinition(
-            name=tool["name"],
-            description=tool.get("description"),
-            parameters_json_schema=tool.get("parameters") or {"type": "object", "properties": {}},
-            strict=tool.get("strict"),
-        )
-        for tool in tools
-    ]
 
 
 def _outputs(spec: object) -> Iterator[object]:

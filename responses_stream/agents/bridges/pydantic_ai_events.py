@@ -36,7 +36,6 @@ from pydantic_ai import (
 from pydantic_ai.messages import BaseToolReturnPart, CompactionPart
 from pydantic_ai.usage import RunUsage
 
-from responses_stream.agents.bridges.pydantic_ai_input import APPROVAL_PREFIX
 from responses_stream.agents.contents import (
     ApprovalRequest,
     CodeInterpreter,
@@ -118,15 +117,20 @@ class RunReader:
             case OutputToolCallEvent(part=call):
                 self._output_calls.add(call.tool_call_id)
 
-    def end(self, output: object, last: ModelResponse | None) -> Iterator[Said]:
-        """Yield what is left to say when the run has ended with *output*; *last* is the model's last response."""
+    def end(self, output: object, last: ModelResponse | None, requests: Sequence[str] = ()) -> Iterator[Said]:
+        """Yield what is left to say when the run has ended with *output*.
+
+        Args:
+            last: the model's last response.
+            requests: an id for each approval that *output* asks for.
+        """
         match output:
             case DeferredToolRequests(calls=calls, approvals=approvals):
                 yield from self._flushed()
                 for call in calls:
                     yield FunctionCall(call.tool_call_id, call.tool_name, call.args_as_json_str())
-                for call in approvals:
-                    yield ApprovalRequest(APPROVAL_PREFIX + call.tool_call_id, call.tool_name, call.args_as_json_str())
+                for request_id, call in zip(requests, approvals, strict=True):
+                    yield ApprovalRequest(request_id, call.tool_name, call.args_as_json_str())
             case _ if self.rewritten or (last is not None and self._by_tool(last)):
                 if output is not None:
                     written = output if isinstance(output, str) else pydantic_core.to_json(output).decode()

@@ -7,7 +7,7 @@ history make. The new items go on from it. Calls of the base that wait for someb
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import attrs
 from pydantic_ai import (
@@ -29,7 +29,14 @@ from pydantic_ai import (
     UserContent,
     UserPromptPart,
 )
-from pydantic_ai.messages import AudioUrl, DocumentUrl, FileUrl, ImageUrl, VideoUrl
+from pydantic_ai.messages import (
+    AudioUrl,
+    DocumentUrl,
+    FileUrl,
+    ImageUrl,
+    UploadedFileProviderName,
+    VideoUrl,
+)
 
 from responses_stream.agents.bridges.asked import plain
 from responses_stream.agents.bridges.input_parts import Attachment, attachment, failure_text, part_text
@@ -37,12 +44,11 @@ from responses_stream.agents.rendering import RunFailed
 from responses_stream.errors import InvalidValue
 from responses_stream.protocol.base import Wire
 
-__all__ = ["APPROVAL_PREFIX", "Asked", "asked", "messages_of", "waiting_calls"]
-
-APPROVAL_PREFIX: Final = "mcpr_"
-"""What stands before the id of a tool call in the id of the approval request that is made of it."""
+__all__ = ["Asked", "asked", "messages_of", "waiting_calls"]
 
 _UNANSWERED: Final = "The user went on without an answer to this call."
+
+_WITH_FILES: Final = frozenset(get_args(UploadedFileProviderName))
 
 _URLS: Final[Mapping[str, type[FileUrl]]] = {
     "image": ImageUrl,
@@ -72,34 +78,36 @@ class Asked:
 def asked(
     items: Sequence[Wire | Mapping[str, Any]],
     base: Sequence[ModelMessage],
-    approvals: Iterable[str],
+    approvals: Mapping[str, str],
     *,
     provider: str | None = None,
 ) -> Asked:
     """Return what *items* ask for, on top of *base*.
 
     Args:
-        approvals: ids of those calls of *base* that wait for an approval. Others that wait do so for their result.
+        approvals: ids of those calls of *base* that wait for an approval, by the ids of the requests for it. Others
+            that wait do so for their result.
         provider: the provider of the agent's model, whose files and sealed thoughts the items may name.
 
     Raises:
         RunFailed: an approval names nothing that waits for one, or a file cannot be given to the model.
     """
-    waiting, awaiting_approval = waiting_calls(base), frozenset(approvals)
+    waiting = waiting_calls(base)
+    requests = {request_id: call for request_id, call in approvals.items() if call in waiting}
     reader = _Reader(provider, waiting.keys(), _names(base))
     for item in items:
         reader.read(plain(item))
-    unknown = reader.approvals.keys() - (waiting.keys() & awaiting_approval)
-    if unknown:
+    if unknown := reader.approvals.keys() - requests.keys():
         # What the client itself says that it was asked is not believed: it could have any tool run so.
-        raise RunFailed("invalid_prompt", f"No approval request '{APPROVAL_PREFIX}{min(unknown)}' waits for an answer.")
+        raise RunFailed("invalid_prompt", f"No approval request {min(unknown)!r} waits for an answer.")
     new, prompt = _without_prompt(reader.messages)
     if not waiting:
         return Asked([*base, *new], prompt, None)
     # A result of the client's does not make up for an approval.
-    calls = {call: output for call, output in reader.outputs.items() if call not in awaiting_approval}
+    calls = {call: output for call, output in reader.outputs.items() if call not in requests.values()}
     unanswered = dict.fromkeys(waiting.keys() - calls.keys(), ToolDenied(_UNANSWERED))
-    results = DeferredToolResults(calls=calls, approvals={**unanswered, **reader.approvals})
+    answers = {requests[request_id]: answer for request_id, answer in reader.approvals.items()}
+    results = DeferredToolResults(calls=calls, approvals={**unanswered, **answers})
     answered = {call for call in waiting if not isinstance(results.approvals.get(call), ToolApproved)}
     # Answers are looked for behind the last response, so that what else is new has to stand before it.
     at = max(index for index, message in enumerate(base) if isinstance(message, ModelResponse))
@@ -108,8 +116,10 @@ def asked(
 
 def messages_of(
     items: Iterable[Wire | Mapping[str, Any]], *, provider: str | None = None
-) -> tuple[list[ModelMessage], set[str]]:
-    """Return the messages that *items*, the history of a server, make, and the ids of calls that wait for an approval.
+) -> tuple[list[ModelMessage], dict[str, str]]:
+    """Return the messages that *items*, the history of a server, make, and the calls that wait for an approval.
+
+    These are the ids of the calls, by the ids of the requests.
 
     Raises:
         RunFailed: a file cannot be given to the model.
@@ -117,7 +127,7 @@ def messages_of(
     reader = _Reader(provider, frozenset(), {})
     for item in items:
         reader.read(plain(item))
-    return reader.messages, set(reader.requested)
+    return reader.messages, {request_id: request_id for request_id in reader.requested}
 
 
 def waiting_calls(messages: Sequence[ModelMessage]) -> dict[str, ToolCallPart]:
@@ -183,13 +193,12 @@ class _Reader:
             case "mcp_call":
                 self._hosted(item)
             case "mcp_approval_request":
-                call = ToolCallPart(item["name"], item["arguments"], item["id"].removeprefix(APPROVAL_PREFIX))
-                self.requested[call.tool_call_id] = call
+                call = ToolCallPart(item["name"], item["arguments"], item["id"])
+                self.requested[item["id"]] = call
                 self._called(call)
             case "mcp_approval_response":
-                call_id = item["approval_request_id"].removeprefix(APPROVAL_PREFIX)
                 denied = ToolDenied(item["reason"]) if item.get("reason") else ToolDenied()
-                self.approvals[call_id] = ToolApproved() if item["approve"] else denied
+                self.approvals[item["approval_request_id"]] = ToolApproved() if item["approve"] else denied
 
     def _message(self, item: Mapping[str, Any]) -> None:
         content = item["content"]
@@ -264,10 +273,9 @@ class _Reader:
             return BinaryContent(sent.data, media_type=sent.media_type or "", vendor_metadata=details)
         if sent.url is not None:
             return _URLS[sent.kind](sent.url, media_type=sent.media_type, vendor_metadata=details)  # type: ignore[return-value]  # each of these is UserContent
-        if self.provider is None:
+        if self.provider not in _WITH_FILES:
             raise RunFailed("invalid_prompt", "Files cannot be named by their ids here; send their data or an address.")
-        # The type lists the providers that have files at all; the model says so where its own has none.
-        provider = cast("Any", self.provider)
+        provider = cast("UploadedFileProviderName", self.provider)
         return UploadedFile(sent.file_id or "", provider, media_type=sent.media_type, vendor_metadata=details)
 
     def _say(self, part: ModelResponsePart) -> None:

@@ -177,6 +177,53 @@ def test_who_wants_no_more_stops_the_run_and_its_words_are_kept(how: str) -> Non
     ]
 
 
+def test_what_a_run_that_was_left_has_done_is_kept() -> None:
+    """A model that does not know that it has paid may pay again."""
+    heard, paying = list[list[Message]](), threading.Event()
+
+    async def script(messages: list[Message], _: Mapping[str, Any]) -> AsyncIterator[Content | str]:
+        heard.append(messages)
+        if prompts(messages)[-1] != "pay":
+            yield "Yes."
+        elif results(messages):
+            yield "Paid once. "
+            yield Content.from_function_call("call_2", "pay", arguments='{"amount": 6}')
+            yield Content.from_function_call("call_3", "pay", arguments='{"amou')
+        else:
+            yield "Let me pay. "
+            yield Content.from_function_call("call_1", "pay", arguments='{"amount": ')
+            yield Content.from_function_call("call_1", "", arguments="5}")
+
+    @tool(approval_mode="never_require")
+    async def pay(amount: int) -> str:
+        """Pay."""
+        if amount > 5:
+            paying.set()
+            await asyncio.Event().wait()
+        return f"paid {amount}"
+
+    with serving(bridge(Agent(ScriptedClient(script), tools=[pay]))) as served:
+        with served.client.responses.create(model="m", input="pay", stream=True) as stream:
+            response_id = next(event.response.id for event in stream if event.type == "response.created")
+            assert paying.wait(10)
+        served.client.responses.create(model="m", input="go on", previous_response_id=response_id)
+    told = [
+        (message.role, str(content.text or content.arguments or content.result))
+        for message in heard[-1]
+        for content in message.contents
+    ]
+    assert told == [
+        ("user", "pay"),
+        ("assistant", "Let me pay. "),
+        ("assistant", '{"amount": 5}'),
+        ("tool", "paid 5"),
+        ("assistant", "Paid once. "),
+        ("assistant", '{"amount": 6}'),
+        ("tool", "The call was cut short before it had a result."),
+        ("user", "go on"),
+    ]
+
+
 def test_thoughts_and_their_sealed_form() -> None:
     heard = list[list[Message]]()
 

@@ -61,7 +61,7 @@ def test_text_that_takes_another_back_is_a_message_of_its_own() -> None:
     reader = UpdateReader(Waiting())
     said = said_of(reader, Content.from_text("Hello"), Content.from_text("Goodbye", merge_mode="replace"))
     assert texts(rendered(said)["output"]) == ["Hello", "Goodbye"]
-    assert [message.text for message in reader.said] == ["Goodbye"]
+    assert [message.text for message in reader.course.messages()] == ["Goodbye"]
 
 
 def test_messages_of_two_agents_are_two() -> None:

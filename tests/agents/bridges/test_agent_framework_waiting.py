@@ -62,12 +62,78 @@ def test_what_waits_for_the_client_comes_to_it_and_is_answered(approve: bool | N
     assert ran == (["x"] if approve else [])
 
 
-def test_who_goes_on_without_an_answer_is_understood() -> None:
-    with serving(bridge(deferring_agent([]), client_tools=True)) as served:
+@pytest.mark.parametrize(
+    ("approve", "said"), [(True, "deleted x"), (False, "rejected by user"), (None, "rejected by user")]
+)
+def test_who_says_more_is_understood_behind_the_results(approve: bool | None, said: str) -> None:
+    """Services want the results of calls directly behind these."""
+    heard, ran = list[list[Message]](), list[str]()
+
+    async def script(messages: list[Message], _: Mapping[str, Any]) -> AsyncIterator[Content | str]:
+        heard.append(messages)
+        if len(heard) > 1:
+            yield "Yes."
+        else:
+            yield Content.from_function_call("call_d", "delete", arguments='{"path": "x"}')
+            yield Content.from_function_call("call_a", "ask", arguments="{}")
+
+    agent = deferring_agent(ran)
+    agent.client = ScriptedClient(script)
+    with serving(bridge(agent, client_tools=True)) as served:
         create = served.client.responses.create
         first = create(model="m", input="go", tools=[ASK])
-        second = create(model="m", input="Never mind.", previous_response_id=first.id, tools=[ASK])
-    assert "went on without an answer" in second.output_text
+        more: list[Any] = [{"role": "user", "content": "And hurry."}]
+        if approve is not None:
+            request = next(item for item in output(first) if item.type == "mcp_approval_request")
+            more.append({"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approve})
+        second = create(model="m", input=more, previous_response_id=first.id, tools=[ASK])
+        create(model="m", input="And then?", previous_response_id=second.id, tools=[ASK])
+    for messages in heard[1:]:
+        shape = [(message.role, content.type) for message in messages for content in message.contents]
+        assert shape[:6] == [
+            ("user", "text"),
+            *[("assistant", "function_call")] * 2,
+            *[("tool", "function_result")] * 2,
+            ("user", "text"),
+        ]
+    returned = {content.call_id: str(content.result) for message in heard[1] for content in message.contents}
+    assert said in returned["call_d"]
+    assert "went on without an answer" in returned["call_a"]
+    assert ran == (["x"] if approve else [])
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_tool_of_the_agent_beside_one_of_the_client_is_run_here_only(answers: bool) -> None:
+    """The framework runs it when the client has answered, or has said something else."""
+    heard, ran = list[list[Message]](), list[str]()
+
+    async def script(messages: list[Message], _: Mapping[str, Any]) -> AsyncIterator[Content | str]:
+        heard.append(messages)
+        if len(heard) > 1:
+            yield "Done."
+        else:
+            yield Content.from_function_call("call_l", "look", arguments="{}")
+            yield Content.from_function_call("call_a", "ask", arguments="{}")
+
+    @tool(approval_mode="never_require")
+    def look() -> str:
+        """Look."""
+        ran.append("look")
+        return "looked"
+
+    with serving(bridge(Agent(ScriptedClient(script), tools=[look]), client_tools=True)) as served:
+        create = served.client.responses.create
+        first = create(model="m", input="go", tools=[ASK])
+        assert [(item.type, item.name) for item in output(first)] == [("function_call", "ask")]
+        answer: Any = [{"type": "function_call_output", "call_id": "call_a", "output": "me"}]
+        second = create(model="m", input=answer if answers else "Hm.", previous_response_id=first.id, tools=[ASK])
+    assert [item.type for item in output(second)] == ["mcp_call", "message"]
+    assert (output(second)[0].name, output(second)[0].output, ran) == ("look", "looked", ["look"])
+    returned = [content for message in heard[-1] for content in message.contents if content.type == "function_result"]
+    assert sorted((content.call_id, str(content.result)) for content in returned) == [
+        ("call_a", "me" if answers else "The user went on without an answer to this call."),
+        ("call_l", "looked"),
+    ]
 
 
 def test_an_approval_that_the_client_has_made_up_runs_nothing() -> None:

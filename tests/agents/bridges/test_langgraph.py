@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -68,7 +72,7 @@ def three_turns(saver: InMemorySaver | None) -> tuple[Any, ScriptedChat]:
     )
 
 
-def brief(messages: list[BaseMessage]) -> list[str]:
+def brief(messages: Sequence[BaseMessage]) -> list[str]:
     """Return what a model was asked, a line for each message and each call."""
     lines = []
     for message in messages:
@@ -253,6 +257,52 @@ def test_a_failure_in_the_middle_keeps_the_text_and_tells_no_exception(saver: In
         before = failed["response"]["id"]
         after = served.client.responses.create(model="m", input="Go on", previous_response_id=before)
         assert after.output_text == "Whole."
+    assert brief(model.asked[-1]) == ["Be brief.", "Answer me", "Half an", "Go on"]
+
+
+class Busy(BaseHTTPRequestHandler):
+    """A service of models that refuses whoever asks; the name of the model is the reason."""
+
+    def do_POST(self) -> None:
+        reason = json.loads(self.rfile.read(int(self.headers["content-length"])))["model"]
+        said = json.dumps({"error": {"message": "the secret", "code": reason}}).encode()
+        self.send_response(429)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("reason", "code"), [("rate_limit_exceeded", "rate_limit_exceeded"), ("insufficient_quota", "server_error")]
+)
+def test_a_service_that_is_asked_too_often_is_told_as_such(saver: InMemorySaver | None, reason: str, code: str) -> None:
+    with HTTPServer(("127.0.0.1", 0), Busy) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{busy.server_port}/v1"
+        chat = ChatOpenAI(model=reason, api_key=SecretStr("-"), base_url=url, max_retries=0)
+        graph = create_agent(chat, tools=[weather], checkpointer=saver)
+        for target in (graph, chat):
+            with serving(bridge(target)) as served:
+                failed = served.client.responses.create(model="m", input="Answer me")
+                assert failed.error is not None
+                assert (failed.status, failed.error.code) == ("failed", code)
+                assert all(b"secret" not in exchange.body for exchange in served.exchanges)
+        busy.shutdown()
+
+
+def test_what_was_said_before_a_refusal_is_kept(saver: InMemorySaver | None) -> None:
+    answer = httpx.Response(429, request=httpx.Request("POST", "https://sky"))
+    refusal = httpx.HTTPStatusError("the secret", request=answer.request, response=answer)
+    graph, model = tutor(saver, [*words("Half an"), refusal], words("Whole."))
+    with serving(bridge(graph)) as served:
+        failed = served.client.responses.create(model="m", input="Answer me", conversation="conv_1")
+        assert failed.error is not None
+        assert (failed.error.code, failed.output_text) == ("rate_limit_exceeded", "Half an")
+        served.client.responses.create(model="m", input="Go on", conversation="conv_1")
     assert brief(model.asked[-1]) == ["Be brief.", "Answer me", "Half an", "Go on"]
 
 

@@ -7,11 +7,13 @@ from typing import Any, TypedDict
 import anyio
 import pytest
 from langchain.agents import create_agent
+from langchain.agents.structured_output import ToolStrategy
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
+from langgraph.func import entrypoint
 from langgraph.graph import START, MessagesState, StateGraph
 from pydantic import BaseModel
 
@@ -22,6 +24,7 @@ from responses_stream.agents.turn import Turn
 from .scripted_chat import ScriptedChat, call, words
 from .serving import serving
 from .test_langgraph import brief, tutor, weather
+from .test_langgraph_interrupts import said
 from .test_langgraph_models import dicts
 
 
@@ -40,11 +43,38 @@ class Sky(BaseModel):
     colour: str
 
 
-def test_structured_output_is_its_json() -> None:
+@pytest.mark.parametrize("saver", [None, InMemorySaver()])
+@pytest.mark.parametrize("tools", [[], [weather]])
+def test_structured_output_is_its_json_and_nothing_else(saver: InMemorySaver | None, tools: list[Any]) -> None:
+    """The calls that give it its form are between the graph and its model, also one that did not fit."""
+    script = [
+        [*words("Let me see."), *call("Sky", '{"color": "blue"}', "call_1")],
+        call("Sky", '{"colour": "blue"}', "call_2"),
+        call("Sky", '{"colour": "grey"}', "call_3"),
+    ]
+    model = ScriptedChat(scripts=script)
+    graph = create_agent(model, tools=tools, response_format=ToolStrategy(Sky), checkpointer=saver)
+    with serving(bridge(graph)) as served:
+        first = served.client.responses.create(model="m", input="Sky?")
+        assert said(first) == ["Let me see.", '{"colour": "blue"}']
+        second = served.client.responses.create(model="m", input="And now?", previous_response_id=first.id)
+        assert said(second) == ['{"colour": "grey"}']
+    assert brief(model.asked[-1])[-2:] == ["-> Returning structured response: colour='blue'", "And now?"]
+
+
+def test_structured_output_of_a_subgraph_is_told_once() -> None:
+    class Told(MessagesState):
+        structured_response: Sky
+
     model = ScriptedChat(scripts=[call("Sky", '{"colour": "blue"}', "call_1")])
-    with serving(bridge(create_agent(model, tools=[], response_format=Sky))) as served:
+    builder = StateGraph(Told)
+    builder.add_node("expert", create_agent(model, tools=[weather], response_format=ToolStrategy(Sky)))
+    builder.add_node("thank", lambda _: {"messages": [AIMessage("Thanks.")]})
+    builder.add_edge(START, "expert")
+    builder.add_edge("expert", "thank")
+    with serving(bridge(builder)) as served:
         answer = served.client.responses.create(model="m", input="Sky?")
-    assert answer.output_text == '{"colour": "blue"}'
+    assert said(answer) == ['{"colour": "blue"}', "Thanks."]
 
 
 def test_what_a_tool_raises_is_for_the_model_alone() -> None:
@@ -179,6 +209,43 @@ def test_a_graph_finds_the_request_in_its_config() -> None:
     assert (configurable["user"], configurable["temperature"]) == ("ann", 0.5)
     assert configurable["instructions"] == "Be brief."
     assert configurable["turn"].run.options["temperature"] == 0.5
+
+
+def test_an_entrypoint_is_given_what_is_new_beside_what_it_keeps() -> None:
+    given: list[list[str]] = []
+    kept: list[Any] = []
+    scripts: list[Any] = [
+        words("One."),
+        [*words("Half a"), RuntimeError("the secret")],
+        words("Three."),
+        words("Four."),
+    ]
+    model = ScriptedChat(scripts=scripts)
+
+    @entrypoint(checkpointer=InMemorySaver())
+    async def flow(state: dict[str, Any], *, previous: Any = None) -> str:
+        given.append(brief(state["messages"]))
+        kept.append(previous)
+        return str((await model.ainvoke(state["messages"])).text)
+
+    with serving(bridge(flow)) as served:
+        for text in ("First", "Second", "Third", "Fourth"):
+            served.client.responses.create(model="m", input=text, conversation="conv_1")
+    assert given == [["First"], ["Second"], ["Second", "Half a", "Third"], ["Fourth"]]
+    assert kept == [None, "One.", "One.", "Three."]
+
+
+def test_an_entrypoint_that_keeps_nothing_is_given_everything() -> None:
+    model = ScriptedChat(scripts=[words("One."), words("Two.")])
+
+    @entrypoint()
+    async def flow(state: dict[str, Any]) -> str:
+        return str((await model.ainvoke(state["messages"])).text)
+
+    with serving(bridge(flow)) as served:
+        for text in ("First", "Second"):
+            served.client.responses.create(model="m", input=text, conversation="conv_1")
+    assert brief(model.asked[-1]) == ["First", "One.", "Second"]
 
 
 @pytest.mark.parametrize("saver", [None, InMemorySaver()])

@@ -133,7 +133,7 @@ def test_what_the_integration_of_openai_says_is_passed_on(streaming: bool) -> No
             output_version="responses/v1",
             disable_streaming=not streaming,
         )
-        with serving(bridge(chat)) as served:
+        with serving(bridge(chat, client_tools=True)) as served:
             answer = served.client.responses.create(
                 model="m", input="Why?", tools=[DOOR], include=["reasoning.encrypted_content"]
             )
@@ -170,7 +170,7 @@ def test_a_plain_model_calls_the_functions_of_its_client() -> None:
             words("It is open."),
         ]
     )
-    with serving(bridge(model)) as served:
+    with serving(bridge(model, client_tools=True)) as served:
         first = served.client.responses.create(
             model="m",
             input="Open it",
@@ -194,6 +194,28 @@ def test_a_plain_model_calls_the_functions_of_its_client() -> None:
         *("Open it", "Let me see. ", "open_door({'n': 1})", "open_door({})"),
         *("-> The call was not answered.", "-> opened"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("client_tools", "choice", "bound"),
+    [
+        (False, "required", {}),
+        (False, {"type": "function", "name": "open_door"}, {}),
+        (True, {"type": "function", "name": "open_door"}, {"tool_choice": "open_door"}),
+        (True, {"type": "function", "name": "shut_door"}, {}),
+        (True, {"type": "web_search"}, {}),
+        (True, "auto", {"tool_choice": "auto"}),
+    ],
+)
+def test_a_choice_goes_with_the_functions_that_it_is_of(client_tools: bool, choice: Any, bound: dict[str, Any]) -> None:
+    """A service refuses a choice of tools that it was not given."""
+    model = ScriptedChat(scripts=[words("Well.")])
+    with serving(bridge(model, client_tools=client_tools)) as served:
+        answer = served.client.responses.create(model="m", input="Hi", tools=[DOOR], tool_choice=choice)
+    assert answer.status == "completed"
+    [asked_with] = model.asked_with
+    assert ("tools" in asked_with) == client_tools
+    assert {name: value for name, value in asked_with.items() if name != "tools"} == bound
 
 
 def test_a_chain_takes_what_it_is_given_and_may_say_text_or_json() -> None:

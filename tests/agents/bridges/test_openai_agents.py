@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
+import httpx
+import openai
 import pytest
 from agents import (
     Agent,
@@ -240,6 +242,72 @@ def test_a_failure_in_the_middle_keeps_the_text_and_tells_no_exception() -> None
         after = served.client.responses.create(model="m", input="Go on", previous_response_id=before)
         assert after.output_text == "Whole."
     assert said_to(model) == ["Answer me", "Half an", "Go on"]
+
+
+def test_a_half_answer_is_kept_whatever_was_said_before() -> None:
+    """The turn before has had the same text, and so has this one, before its tool."""
+    called = function_call("weather", {"city": "Oslo"}, call_id="call_1")
+    for step in (None, [assistant_message("Hi"), called]):
+        agent, model = tutor([assistant_message("Hi")], *filter(None, [step]), breaking("Hi", RuntimeError()), GO_ON)
+        with serving(bridge(agent)) as served:
+            answer = served.client.responses.create(model="m", input="One")
+            for text in ("Two", "Three"):
+                answer = served.client.responses.create(model="m", input=text, previous_response_id=answer.id)
+        tool = [] if step is None else ["Hi", 'weather({"city":"Oslo"})', "-> sunny in Oslo"]
+        assert said_to(model) == ["One", "Hi", "Two", *tool, "Hi", "Three"]
+
+
+def test_a_whole_answer_is_kept_once_where_its_tool_breaks_the_turn() -> None:
+    @function_tool(failure_error_function=None)
+    def burn() -> str:
+        raise RuntimeError("no matches")
+
+    agent, model = tutor([assistant_message("Look."), function_call("burn", {}, call_id="call_1")], GO_ON)
+    agent.tools.append(burn)
+    with serving(bridge(agent)) as served:
+        first = served.client.responses.create(model="m", input="Burn it")
+        assert first.status == "failed"
+        served.client.responses.create(model="m", input="So?", previous_response_id=first.id)
+    assert said_to(model)[:2] + said_to(model)[-1:] == ["Burn it", "Look.", "So?"]
+    assert said_to(model).count("Look.") == 1
+
+
+GO_ON = [assistant_message("Go on.")]
+
+
+def refusal(status: int, code: str | None) -> openai.APIStatusError:
+    response: Any = httpx.Response(status, request=httpx.Request("POST", "https://model"))
+    kind = openai.RateLimitError if status == 429 else openai.InternalServerError
+    return kind("the secret", response=response, body={"code": code})
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (refusal(429, None), "rate_limit_exceeded"),
+        (refusal(429, "insufficient_quota"), "server_error"),
+        (refusal(500, None), "server_error"),
+    ],
+)
+def test_a_model_that_is_asked_too_often_is_told(error: Exception, told: str) -> None:
+    agent, _ = tutor(breaking("Half", error))
+    with serving(bridge(agent)) as served:
+        answer = served.client.responses.create(model="m", input="Hi")
+        assert b"secret" not in served.exchanges[0].body
+    assert answer.error is not None
+    assert (answer.status, answer.error.code, answer.output_text) == ("failed", told, "Half")
+
+
+def test_a_service_that_fails_with_a_rate_limit_in_its_stream_is_told() -> None:
+    """As one bridge behind another does."""
+    inner, _ = tutor(breaking("Half", refusal(429, None)))
+    with serving(bridge(inner)) as upstream:
+        client = upstream.async_client()
+        with serving(bridge(Agent(name="Outer", model=OpenAIResponsesModel("upstream", client)))) as served:
+            answer = served.client.responses.create(model="m", input="Hi")
+            served.portal.call(client.close)
+    assert answer.error is not None
+    assert (answer.error.code, answer.output_text) == ("rate_limit_exceeded", "Half")
 
 
 def test_a_client_that_leaves_cancels_the_run() -> None:

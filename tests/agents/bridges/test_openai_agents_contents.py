@@ -16,10 +16,12 @@ from agents import (
     RunConfig,
     RunContextWrapper,
     function_tool,
+    handoff,
     input_guardrail,
     output_guardrail,
     set_tracing_disabled,
 )
+from agents.extensions.handoff_filters import remove_all_tools
 from agents.testing import ScriptedModel, assistant_message, function_call
 from openai.types.responses import Response, ResponseReasoningItem
 from openai.types.responses.response_reasoning_item import Summary
@@ -178,6 +180,20 @@ def test_a_hand_off_is_a_call_and_the_next_turn_goes_to_who_spoke_last() -> None
     assert again.output_text == "Still here."
     assert said_to(specialist)[-2:] == ["I know the sky.", "And?"]
     triage.assert_complete()
+
+
+def test_a_hand_off_is_told_also_where_its_filter_takes_it_away() -> None:
+    second = Agent(name="Specialist", model=(specialist := ScriptedModel([[assistant_message("Blue.")]])))
+    calls = [function_call("transfer_to_specialist", {}, call_id="call_1")]
+    filtered = handoff(second, input_filter=remove_all_tools)
+    first = Agent(name="Triage", handoffs=[filtered], model=ScriptedModel([[assistant_message("A moment."), *calls]]))
+    with serving(bridge(first)) as served:
+        answer = served.client.responses.create(model="m", input="Why?")
+    moment, call, message = dicts(answer)
+    assert (call["type"], call["name"]) == ("mcp_call", "transfer_to_specialist")
+    assert (call["status"], call["output"]) == ("completed", '{"assistant": "Specialist"}')
+    assert [one["content"][0]["text"] for one in (moment, message)] == ["A moment.", "Blue."]
+    assert said_to(specialist) == ["Why?", "A moment."]
 
 
 def test_structured_output_is_its_json() -> None:

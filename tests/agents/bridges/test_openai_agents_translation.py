@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from operator import add, le
 from typing import Any
 
 import attrs
-from agents import Agent, RawResponsesStreamEvent, ShellTool, set_tracing_disabled
+from agents import Agent, RawResponsesStreamEvent, RunContextWrapper, ShellTool, set_tracing_disabled
 from agents.testing import ScriptedModel
+from agents.usage import Usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openai.types.responses.response_usage import InputTokensDetails, OutputTokensDetails
 
 from responses_stream import ResponseEventStream, accumulate, validate_events
+from responses_stream.agents import contents
 from responses_stream.agents.bridges.openai_agents_events import Translation
-from responses_stream.agents.bridges.openai_agents_input import answered
+from responses_stream.agents.bridges.openai_agents_input import answered, tools_of_client
+from responses_stream.agents.bridges.openai_agents_usage import Spending
 from responses_stream.agents.rendering import render_stream
 from responses_stream.protocol.codec import to_builtins
 
@@ -50,7 +55,8 @@ def bare(item: Any) -> Any:
     )
 )
 def test_what_models_of_the_platform_say_comes_through(responses: list[list[tuple[str, list[str]]]]) -> None:
-    translation = Translation(Agent(name="Tutor", model=ScriptedModel()), clients={"open_door"})
+    doors = tools_of_client([{"name": "open_door"}], {})
+    translation = Translation(Agent(name="Tutor", tools=doors, model=ScriptedModel()))
     told, items = [], []
     for number, response in enumerate(responses):
         stream = ResponseEventStream(f"resp_{number}", {"model": "upstream"})
@@ -104,3 +110,38 @@ def test_a_tool_is_a_tool_of_the_agent_that_speaks() -> None:
     said = [one for event in as_openai(*events) for one in translation.said(RawResponsesStreamEvent(event))]
     assert [getattr(one, "model", None) for one in said] == ["upstream"]
     assert list(translation.known) == ["call_1"]
+
+
+COUNTS = st.tuples(*[st.integers(0, 9)] * 4)
+
+
+def spent(counts: tuple[int, ...]) -> Usage:
+    read, written, cached, thought = counts
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        input_tokens_details=InputTokensDetails(cached_tokens=cached, cache_write_tokens=0),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=thought),
+    )
+
+
+@given(COUNTS, st.lists(st.tuples(COUNTS, st.booleans(), st.integers(0, 2))))
+def test_each_token_is_told_once(before: tuple[int, ...], steps: list[tuple[tuple[int, ...], bool, int]]) -> None:
+    """Whether a model of the run spends it or that of an agent that is a tool, and whenever the framework counts it."""
+    context: RunContextWrapper[None] = RunContextWrapper(None, usage=spent(before))
+    spending = Spending(context)
+    total, told, uncounted = (0, 0, 0, 0), (0, 0, 0, 0), list[Usage]()
+    for counts, heard, count in steps:
+        uncounted.append(spent(counts))
+        total = tuple(map(add, total, counts))
+        if heard:
+            spending.hear(spent(counts))
+        for usage in uncounted[:count]:
+            context.usage.add(usage)
+        del uncounted[:count]
+        told = tuple(map(add, told, attrs.astuple(spending.news())))
+        assert all(map(le, told, total))
+    for usage in uncounted:
+        context.usage.add(usage)
+    assert tuple(map(add, told, attrs.astuple(spending.news()))) == total
+    assert spending.news() == contents.Usage()

@@ -8,6 +8,7 @@ import pytest
 from agents import (
     Agent,
     CustomTool,
+    HostedMCPTool,
     OpenAIResponsesModel,
     RunContextWrapper,
     Runner,
@@ -115,20 +116,8 @@ def test_an_approval_lets_the_run_go_on(streamed: bool) -> None:
     assert said_to(model)[-3:] == ["-> sunny in Oslo", "-> deleted a", "-> I need it"]
 
 
-def test_what_was_not_answered_is_asked_again() -> None:
-    agent, model = keeper(deletes("a", "b"), [assistant_message("Done.")])
-    with serving(bridge(agent)) as served:
-        first = served.client.responses.create(model="m", input="Tidy up")
-        hurry: Any = {"role": "user", "content": "And hurry"}
-        second = served.client.responses.create(
-            model="m", input=[approval(requests_in(first)[0]), hurry], previous_response_id=first.id
-        )
-        assert brief(second) == ['delete({"path":"a"}) deleted a', 'may I delete({"path":"b"})']
-        third = served.client.responses.create(
-            model="m", input=[approval(request_in(second))], previous_response_id=second.id
-        )
-        assert brief(third) == ['delete({"path":"b"}) deleted b', "Done."]
-    assert said_to(model)[-3:] == ["-> deleted a", "-> deleted b", "And hurry"]
+def output_of(call_id: str, output: str) -> Any:
+    return {"type": "function_call_output", "call_id": call_id, "output": output}
 
 
 def test_branches_answer_the_same_request_each_for_itself() -> None:
@@ -242,6 +231,24 @@ async def test_an_agent_of_the_framework_runs_its_own_functions_for_ours() -> No
             result = await Runner.run(asking, "Let me in", auto_previous_response_id=True)
     assert (result.final_output, opened) == ("You may enter.", [3])
     assert said_to(model)[-1] == "-> door 3 is open"
+
+
+def test_a_service_that_asks_for_an_approval_says_whose_tool_it_is() -> None:
+    stream = ResponseEventStream("resp_upstream", {"model": "upstream"})
+    asked = {"type": "mcp_approval_request", "id": "mcpr_1", "server_label": "gh", "name": "search", "arguments": "{}"}
+    events = [stream.emit_created(), stream.emit_in_progress(), *output_item(stream, asked), stream.emit_completed()]
+    model = ScriptedModel([ModelStep.stream(as_openai(*events)), [assistant_message("Found.")]])
+    config: Any = {"type": "mcp", "server_label": "gh", "server_url": "https://gh", "require_approval": "always"}
+    with serving(bridge(Agent(name="Keeper", tools=[HostedMCPTool(config)], model=model))) as served:
+        first = served.client.responses.create(model="m", input="Search")
+        [request] = first.output
+        assert request.type == "mcp_approval_request"
+        assert (request.server_label, request.name) == ("gh", "search")
+        answers = [approval(request.id)]
+        second = served.client.responses.create(model="m", input=answers, previous_response_id=first.id)
+    assert brief(second) == ["Found."]
+    assert model.last_call is not None
+    assert [item["type"] for item in model.last_call.input[1:]] == ["mcp_approval_request", "mcp_approval_response"]
 
 
 def shell_and_grep() -> ModelStep:

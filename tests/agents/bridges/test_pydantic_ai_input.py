@@ -44,7 +44,7 @@ def kinds(messages: list[ModelMessage]) -> list[list[str]]:
 
 
 def test_what_the_user_says_last_is_the_prompt() -> None:
-    ask = asked([user(text("One.")), {"role": "assistant", "content": "Yes."}, user(text("a"), text("b"))], [], ())
+    ask = asked([user(text("One.")), {"role": "assistant", "content": "Yes."}, user(text("a"), text("b"))], [], {})
     assert ask.prompt == ["a", "b"]
     assert kinds(ask.history) == [["UserPromptPart"], ["TextPart"]]
     assert ask.results is None
@@ -62,7 +62,7 @@ def test_images_files_audio_and_video() -> None:
         {"type": "input_video", "video_url": "https://a.example/x.mp4"},
         {"type": "something_new"},
     ]
-    prompt = asked([user(*content)], [], (), provider="openai").prompt
+    prompt = asked([user(*content)], [], {}, provider="openai").prompt
     assert prompt == [
         ImageUrl("https://a.example/x.png", vendor_metadata={"detail": "low"}),
         BinaryContent(b"hi", media_type="image/gif"),
@@ -78,16 +78,17 @@ def test_images_files_audio_and_video() -> None:
 
 
 @pytest.mark.parametrize(
-    "part",
+    ("part", "provider"),
     [
-        {"type": "input_image", "file_id": "file_1"},
-        {"type": "input_image"},
-        {"type": "input_file", "file_data": "data:text/plain;base64,a"},
+        ({"type": "input_image", "file_id": "file_1"}, None),
+        ({"type": "input_image", "file_id": "file_1"}, "groq"),
+        ({"type": "input_image"}, "openai"),
+        ({"type": "input_file", "file_data": "data:text/plain;base64,a"}, "openai"),
     ],
 )
-def test_what_cannot_be_given_to_the_model_is_told(part: dict[str, Any]) -> None:
+def test_what_cannot_be_given_to_the_model_is_told(part: dict[str, Any], provider: str | None) -> None:
     with pytest.raises(RunFailed) as told:
-        asked([user(part)], [], ())
+        asked([user(part)], [], {}, provider=provider)
     assert told.value.code == "invalid_prompt"
 
 
@@ -118,7 +119,7 @@ def test_a_conversation_that_the_client_tells_anew() -> None:
         {"type": "web_search_call", "id": "ws_1"},
         user(text("Thanks.")),
     ]
-    ask = asked(items, [], (), provider="openai")
+    ask = asked(items, [], {}, provider="openai")
     assert ask.prompt == "Thanks."
     assert kinds(ask.history) == [
         ["SystemPromptPart", "UserPromptPart"],
@@ -151,11 +152,14 @@ BASE: list[ModelMessage] = [
 ]
 
 
+WAITING = {"mcpr_1": "c2"}
+
+
 def test_answers_to_what_waits_are_results_and_not_history() -> None:
     assert set(waiting_calls(BASE)) == {"c1", "c2"}
     output = {"type": "function_call_output", "call_id": "c1", "output": "A"}
-    approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_c2", "approve": True}
-    ask = asked([output, approval, user(text("Well?"))], BASE, ["c2"])
+    approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    ask = asked([output, approval, user(text("Well?"))], BASE, WAITING)
     assert (ask.history, ask.prompt, ask.answered) == (BASE, "Well?", {"c1"})
     assert ask.results is not None
     assert ask.results.calls == {"c1": "A"}
@@ -163,14 +167,14 @@ def test_answers_to_what_waits_are_results_and_not_history() -> None:
 
 
 def test_what_nobody_has_answered_is_refused() -> None:
-    ask = asked([user(text("Never mind."))], BASE, ["c2"])
+    ask = asked([user(text("Never mind."))], BASE, WAITING)
     assert ask.results is not None
     assert set(ask.results.approvals) == ask.answered == {"c1", "c2"}
     assert all(isinstance(answer, ToolDenied) for answer in ask.results.approvals.values())
 
 
 def test_other_news_stand_before_the_calls_that_wait() -> None:
-    ask = asked([{"role": "system", "content": "New rules."}, user(text("Well?"))], BASE, ())
+    ask = asked([{"role": "system", "content": "New rules."}, user(text("Well?"))], BASE, {})
     assert kinds(ask.history)[1:3] == [
         ["SystemPromptPart"],
         ["TextPart", "ToolCallPart", "ToolCallPart", "ToolCallPart"],
@@ -178,7 +182,7 @@ def test_other_news_stand_before_the_calls_that_wait() -> None:
 
 
 def test_a_result_cannot_stand_in_for_an_approval() -> None:
-    ask = asked([{"type": "function_call_output", "call_id": "c2", "output": "forged"}], BASE, ["c2"])
+    ask = asked([{"type": "function_call_output", "call_id": "c2", "output": "forged"}], BASE, WAITING)
     assert ask.results is not None
     assert isinstance(ask.results.approvals["c2"], ToolDenied)
     assert "c2" not in ask.results.calls
@@ -200,7 +204,7 @@ def test_a_call_that_was_approved_is_not_told_twice() -> None:
     messages, approvals = messages_of(items)
     assert kinds(messages) == [["ToolCallPart"], ["ToolReturnPart"]]
     assert waiting_calls(messages) == {}
-    assert approvals == set()
+    assert approvals == {}
 
 
 def test_without_the_framework_the_bridge_names_its_extra() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import Response
 from pydantic_ai import Agent, DeferredToolRequests, ModelMessage, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, DeltaToolCall, FunctionModel
 from pydantic_ai.models.openai import OpenAIResponsesModel
@@ -16,7 +17,7 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 from responses_stream.agents.bridges.pydantic_ai import bridge
 from responses_stream.agents.sessions import MemorySessionStore, SessionKey, Sessions
-from tests.agents.bridges.scripted_pydantic_ai import Piece, output
+from tests.agents.bridges.scripted_pydantic_ai import Piece, output, prompts
 from tests.agents.bridges.serving import serving
 
 
@@ -122,14 +123,49 @@ def test_what_was_approved_and_has_failed_can_be_approved_again() -> None:
             raise RuntimeError("the disk is busy")
         return "deleted"
 
-    approval: Any = {"type": "mcp_approval_response", "approval_request_id": "mcpr_call_d", "approve": True}
     with serving(bridge(agent)) as served:
         create = served.client.responses.create
         first = create(model="m", input="go")
+        [request] = output(first)
+        approval: Any = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}
         failed, done = [create(model="m", input=[approval], previous_response_id=first.id) for _ in range(2)]
         after = create(model="m", input="Never mind.", previous_response_id=failed.id)
     assert (failed.status, done.status, after.status) == ("failed", "completed", "completed")
     assert done.output_text == "done"
+
+
+def test_an_approval_counts_for_its_own_request_also_where_calls_have_the_same_id() -> None:
+    """Models without ids of their own for calls make them anew in each response."""
+    ran = list[int]()
+
+    async def model(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[Piece]:
+        if any(isinstance(part, ToolReturnPart) for part in messages[-1].parts):
+            yield "done"
+        else:
+            yield {0: DeltaToolCall("pay", json.dumps({"amount": len(prompts(messages))}), tool_call_id="call_1")}
+
+    agent = Agent(FunctionModel(stream_function=model), output_type=[str, DeferredToolRequests])
+
+    @agent.tool_plain(requires_approval=True)
+    def pay(amount: int) -> str:
+        ran.append(amount)
+        return "paid"
+
+    def approved(response: Response) -> list[Any]:
+        [request] = output(response)
+        return [{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}]
+
+    with serving(bridge(agent)) as served:
+        create = served.client.responses.create
+        first = create(model="m", input="pay")
+        done = create(model="m", input=approved(first), previous_response_id=first.id)
+        second = create(model="m", input="pay more", previous_response_id=done.id)
+        stale = create(model="m", input=approved(first), previous_response_id=second.id)
+        assert (stale.error and stale.error.code, ran) == ("invalid_prompt", [1])
+        create(model="m", input=approved(second), previous_response_id=second.id)
+        listed = [item.id for item in served.client.responses.input_items.list(second.id)]
+    assert ran == [1, 2]
+    assert len(listed) == len(set(listed))
 
 
 def test_an_approval_that_the_client_has_made_up_runs_nothing() -> None:
