@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import attrs
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from responses_stream.stores.base import EventPage, Item, ItemPage, Key, Notices, NotStored, Recovery, StoredResponse
 from responses_stream.stores.joining import frames_of
@@ -205,7 +205,11 @@ class Reads:
         return [(from_text(name), pid, started) for name, pid, started in rows]
 
     async def _one(self, connection: AsyncConnection, query: str, values: Sequence[object]) -> tuple[Any, ...] | None:
-        return await (await connection.execute(query.replace("$s", self.schema).encode(), values)).fetchone()
+        return await (await self._execute(connection, query, values)).fetchone()
 
     async def _all(self, connection: AsyncConnection, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
-        return await (await connection.execute(query.replace("$s", self.schema).encode(), values)).fetchall()
+        return await (await self._execute(connection, query, values)).fetchall()
+
+    async def _execute(self, connection: AsyncConnection, query: str, values: Sequence[object]) -> AsyncCursor:
+        # As text, bytes would travel with twice their size.
+        return await connection.execute(query.replace("$s", self.schema).encode(), values, binary=True)
