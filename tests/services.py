@@ -37,7 +37,7 @@ def redis_url() -> str:
             return url
     program = shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
-        _missing("Redis", "apt-get install redis-server, or set REDIS_URL")
+        missing("Redis", "apt-get install redis-server, or set REDIS_URL")
     return private_redis(program).url
 
 
@@ -50,7 +50,7 @@ def postgres_url() -> str:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     found = shutil.which("initdb")
     if found is None and not folders:
-        _missing("PostgreSQL", "apt-get install postgresql, or set DATABASE_URL")
+        missing("PostgreSQL", "apt-get install postgresql, or set DATABASE_URL")
     return _private_postgres(Path(found).parent if found is not None else folders[-1])
 
 
@@ -64,7 +64,7 @@ class PrivateRedis:
     def __init__(self, program: str) -> None:
         self._program = program
         self._place = tempfile.mkdtemp(prefix="redis-")
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -94,12 +94,12 @@ def private_redis(program: str | None = None) -> PrivateRedis:
     """Start a Redis of one's own."""
     program = program or shutil.which("redis-server") or shutil.which("valkey-server")
     if program is None:
-        _missing("redis-server", "apt-get install redis-server")
+        missing("redis-server", "apt-get install redis-server")
     return PrivateRedis(program)
 
 
 def _private_postgres(programs: Path) -> str:
-    place, port = tempfile.mkdtemp(prefix="postgres-"), _free_port()
+    place, port = tempfile.mkdtemp(prefix="postgres-"), free_port()
     user: str | None = None
     if os.getuid() == 0:  # PostgreSQL does not run as root
         user = next(name for name in ("postgres", "nobody") if _has_user(name))
@@ -145,14 +145,16 @@ def _wait(ask: Callable[[], object]) -> None:
         time.sleep(0.02)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine on which nobody listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _missing(engine: str, remedy: str) -> NoReturn:
+def missing(engine: str, remedy: str) -> NoReturn:
+    """Say loudly that something cannot be had; with ``REQUIRE_SERVICES=1`` that is a failure."""
     reason = f"NO {engine.upper()}: {remedy}"
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(reason)

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Final
 
 import attrs
 import msgspec
+
+from tests.transports.launching import wait_until_it_listens
 
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 _CHUNK: Final = 1024 * 1024
@@ -80,24 +81,13 @@ def served(program: str, app: str) -> Iterator[Served]:
         command = ["tests.benchmarks.apps", program, app, str(port)]
     with subprocess.Popen([sys.executable, "-m", *command]) as process:
         try:
-            _wait_for(port)
+            wait_until_it_listens(("127.0.0.1", port))
             yield Served(port, process)
         finally:
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(10)
             process.kill()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(600):
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"nothing listens on {port}")
 
 
 def read_head(connection: socket.socket) -> tuple[bytes, bytes]:

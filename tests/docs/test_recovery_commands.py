@@ -8,7 +8,6 @@ import queue
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import IO, Final
 
 import pytest
+
+from tests.services import free_port, missing
 
 from .pages import DOCS
 
@@ -81,18 +82,12 @@ class Shell:
 @pytest.fixture
 def shell(tmp_path: Path) -> Iterator[Shell]:
     if BASH is None or shutil.which("curl") is None:
-        pytest.skip("the page is for who has bash and curl")
+        missing("bash and curl", "the page is for who has them; install them")
     shell = Shell(tmp_path)
     try:
         yield shell
     finally:
         shell.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 def lines_of_the_page() -> list[str]:
