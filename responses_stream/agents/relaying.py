@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, overload
 import anyio
 
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import Adoption, id_of
+from responses_stream.agents.relaying_ids import Adoption
 from responses_stream.agents.relaying_items import ItemRelay, told_end
 from responses_stream.agents.relaying_upstream import (
     Account,
@@ -32,7 +32,7 @@ from responses_stream.errors import InvalidType, InvalidValue, ResponsesStreamEr
 from responses_stream.protocol.codec import decode_as
 from responses_stream.protocol.dumping import Dumps, dumped
 from responses_stream.protocol.events import ResponseStreamEvent
-from responses_stream.protocol.ids import new_response_id
+from responses_stream.protocol.ids import id_of, new_response_id
 from responses_stream.protocol.response import ResponseObject, ResponseUsage
 from responses_stream.sse import Chunk
 

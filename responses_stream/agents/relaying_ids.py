@@ -17,21 +17,15 @@ from responses_stream import lifecycle
 from responses_stream.builders.core import StreamCore
 from responses_stream.protocol.base import UnknownEvent, UnknownItem
 from responses_stream.protocol.hosted_items import CallerProgram
-from responses_stream.protocol.ids import new_id
+from responses_stream.protocol.ids import id_of, new_id
 from responses_stream.protocol.items import OutputItem
 
-__all__ = ["Adoption", "id_of", "is_bound", "other_id", "renamed_item", "renamed_vendor_event"]
+__all__ = ["Adoption", "is_bound", "other_id", "renamed_item", "renamed_vendor_event"]
 
 _REFERENCES: Final = ("approval_request_id",)
 """The members by which an item names another item. Calls and their outputs go by `call_id`."""
 
 _BOUND: Final = frozenset({"reasoning", "compaction", "mcp_approval_request"})
-
-
-def id_of(item: OutputItem) -> str | None:
-    """Return the id of an item; None where it has none."""
-    found = getattr(item, "id", None)
-    return found if isinstance(found, str) and found else None
 
 
 def is_bound(item: OutputItem) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET
 
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import Adoption, id_of, other_id, renamed_vendor_event
+from responses_stream.agents.relaying_ids import Adoption, other_id, renamed_vendor_event
 from responses_stream.agents.relaying_upstream import Account
 from responses_stream.builders.stream import ResponseEventStream
 from responses_stream.errors import OutOfOrder
@@ -28,6 +28,7 @@ from responses_stream.protocol.events import (
     ResponseOutputItemDoneEvent,
     ResponseStreamEvent,
 )
+from responses_stream.protocol.ids import id_of
 from responses_stream.protocol.tool_events import CommandEvent, ItemEvent
 
 __all__ = ["ItemRelay", "told_end"]

@@ -14,7 +14,7 @@ import attrs
 import msgspec
 
 from responses_stream import lifecycle
-from responses_stream.agents.relaying_ids import id_of, is_bound, other_id, renamed_item, renamed_vendor_event
+from responses_stream.agents.relaying_ids import is_bound, other_id, renamed_item, renamed_vendor_event
 from responses_stream.agents.relaying_upstream import Account
 from responses_stream.protocol.base import Event, UnknownEvent
 from responses_stream.protocol.events import (
@@ -25,7 +25,7 @@ from responses_stream.protocol.events import (
     ResponseOutputItemDoneEvent,
     ResponseStreamEvent,
 )
-from responses_stream.protocol.ids import new_item_id
+from responses_stream.protocol.ids import id_of, new_item_id
 from responses_stream.protocol.items import OutputItem
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.protocol.tool_events import ItemEvent

@@ -17,7 +17,7 @@ import attrs
 from responses_stream.hosting.owner import Home
 from responses_stream.hosting.store_telemetry import StoreTelemetry, tell
 from responses_stream.protocol.codec import encode
-from responses_stream.protocol.conversions import StoredItem
+from responses_stream.protocol.ids import id_of
 from responses_stream.protocol.response import ResponseObject
 from responses_stream.stores.base import Ending, Item, Key, NewResponse, ResponseStore
 
@@ -129,9 +129,3 @@ def ending_of(response: ResponseObject, data: bytes | None = None) -> Ending:
     """Return the end of a response as a store keeps it; *data* is its JSON, where that is there already."""
     items = [Item(item_id, encode(item)) for item in response.output if (item_id := id_of(item)) is not None]
     return Ending(encode(response) if data is None else data, str(response.status), items)
-
-
-def id_of(item: StoredItem) -> str | None:
-    """Return the id of an item, if it has one; an item without cannot be found again (H11.19)."""
-    found = getattr(item, "id", None)
-    return found if isinstance(found, str) and found else None

@@ -94,3 +94,9 @@ def is_response_id(identifier: str, prefix: str = RESPONSE_PREFIX) -> bool:
     """Tell whether *identifier* has the form of a response's id: prefix, length and alphabet (decision 18)."""
     found, _, body = identifier.partition("_")
     return (found in _ACCEPTED_PREFIXES or found == prefix) and _BODY.match(body) is not None
+
+
+def id_of(item: object) -> str | None:
+    """Return the id of an item, if it has one; an item without cannot be found again (H11.19)."""
+    found = getattr(item, "id", None)
+    return found if isinstance(found, str) and found else None
